@@ -69,8 +69,7 @@ class Phase:
                  if output.get("uri", "").startswith("file:")}
         log = files.get("test.log")
         if log:
-            target = label.lstrip("/").replace(":", "/")
-            self.log_folder = str(log).split("/testlogs/")[0] + "/testlogs" if target in str(log) else self.log_folder
+            self.log_folder = str(log).partition("/testlogs/")[0] + "/testlogs"
         status = result.get("status", "NO_STATUS")
         if status == "NO_STATUS":
             self.unreached.append(label)
