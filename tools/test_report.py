@@ -3,12 +3,14 @@
 usage: test_report.py RESULTS PHASE...
 
 RESULTS holds, for each phase, PHASE.json (Bazel's build event protocol) and PHASE.exit (its exit code).
+Exits with 0 if all is well, 1 if a test failed, 2 if the results cannot be read.
 """
 
 import collections
 import json
 import pathlib
 import sys
+import traceback
 import urllib.parse
 import xml.etree.ElementTree
 
@@ -49,13 +51,14 @@ class Phase:
             label = _label(identity)
             if "targetConfigured" in identity and event.get("configured", {}).get("testSize"):
                 tests.add(label)
+            elif event.get("aborted", {}).get("reason") in NOT_REACHED:
+                continue
+            elif "aborted" in event:
+                if label:
+                    broken[label] = event["aborted"].get("description") or event["aborted"].get("reason", "")
             elif "testResult" in identity:
                 key = identity["testResult"]
                 attempts[label, key.get("run", 1), key.get("shard", 1), key.get("attempt", 1)] = event["testResult"]
-            elif event.get("aborted", {}).get("reason") in NOT_REACHED:
-                continue
-            elif "aborted" in event and label:
-                broken[label] = event["aborted"].get("description") or event["aborted"].get("reason", "")
             elif "targetCompleted" in identity and not event.get("completed", {}).get("success"):
                 broken[label] = "failed to build"
         for label, what in sorted(broken.items()):
@@ -180,4 +183,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Exception:  # pylint: disable=broad-except
+        traceback.print_exc()
+        sys.exit(2)
