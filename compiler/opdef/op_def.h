@@ -1,0 +1,113 @@
+// What every operator owes. An operator (or a family) is one file in compiler/ops and its test; it registers its
+// OpDefs there and nothing else in the compiler names it: passes ask these fields.
+#ifndef ATHANOR_COMPILER_OPDEF_OP_DEF_H_
+#define ATHANOR_COMPILER_OPDEF_OP_DEF_H_
+
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/types/span.h"
+#include "compiler/graph/graph.h"
+#include "compiler/opdef/contexts.h"
+
+namespace athanor {
+
+struct PortDef {
+  std::string name;
+  std::string doc;
+  bool optional = false;
+  bool variadic = false;  // the last input only: one or more
+};
+
+// The schema of one attribute. CheckAttributes fills in the default, and rejects unknown names, a missing one that has
+// no default, a wrong type, a value out of range and a text that is not among `choices`.
+struct AttrDef {
+  std::string name;
+  AttrType type = AttrType::kInt;
+  std::string doc;
+  std::optional<AttrValue> default_value;  // none: required. May lie outside the range: a mark for "not given"
+  double min = -std::numeric_limits<double>::infinity();  // of a number, or of each number of a list; NaN never passes
+  double max = std::numeric_limits<double>::infinity();
+  std::vector<std::string> choices;  // of a string
+  bool min_exclusive = false, max_exclusive = false;
+};
+
+// What passes may know of an operator.
+struct OpTraits {
+  bool pure = true;          // no effect but its outputs: may be removed, merged with an equal node, folded
+  bool elementwise = false;  // output element i depends on element i of inputs of the same shape only (broadcast apart)
+  bool optimizer = false;    // updates a parameter: see OptimizerTraits below
+  // May be fused as a post-op: unary eltwise, or binary with the fused result as left operand.
+  bool post_op_unary = false, post_op_binary = false;
+  bool commutative = false;  // the two inputs of a binary operator may change places
+  // The kernel it lowers to takes post-ops of these kinds.
+  bool accepts_unary_post_ops = false, accepts_binary_post_ops = false;
+  // Name of a bool attribute that select_phase sets to GraphEntry::training ("training"); empty: none.
+  std::string phase_attr;
+  // Outputs that may take over the memory of an input: {output, input}. A variable's update needs it.
+  std::vector<std::pair<int, int>> in_place;
+  // ReLU fused into this operator for training by oneDNN's fuse_norm_relu: bool attribute to set, and the output (of
+  // the forward operator) or input (of the backward one) that carries the workspace. -1: not able.
+  int fused_relu_workspace_output = -1, fused_relu_workspace_input = -1;
+  // Trained optimizer operators: inputs are (parameter, gradient, slots..., then the scalar inputs named here), and
+  // outputs are (parameter, slots...), in place.
+  std::vector<std::string> optimizer_slots;    // {"m", "v"}
+  std::vector<std::string> optimizer_scalars;  // {"lr", "step"}: f32 [] and s64 [] inputs of the train entry
+};
+
+using InferFn = std::function<absl::Status(InferContext&)>;
+using GradientFn = std::function<absl::Status(GradientContext&)>;
+using LowerFn = std::function<absl::Status(LowerContext&)>;
+using ExpandFn = std::function<absl::Status(ExpandContext&)>;
+using ReferenceFn = std::function<absl::Status(ReferenceContext&)>;
+
+struct OpDef {
+  std::string name;
+  std::string doc;  // one or two sentences: the formula and its source
+  std::vector<PortDef> inputs, outputs;
+  std::vector<AttrDef> attributes;
+  InferFn infer;          // required
+  GradientFn gradient;    // null: not differentiable
+  LowerFn lower;          // null: must have expand, or only exist while compiling
+  ExpandFn expand;        // rewrite into other operators, before lowering; may decide not to
+  ReferenceFn reference;  // required: plain loops in double
+  OpTraits traits;
+};
+
+class OpRegistry {
+ public:
+  static OpRegistry& Get();
+  void Register(OpDef def);
+  const OpDef* Find(absl::string_view name) const;  // nullptr when there is none
+  std::vector<const OpDef*> All() const;            // by name
+
+ private:
+  std::vector<std::unique_ptr<OpDef>> defs_;
+};
+
+struct OpRegistration {
+  explicit OpRegistration(OpDef def) { OpRegistry::Get().Register(std::move(def)); }
+};
+// ATH_REGISTER_OP(ReluDef()); at namespace scope of the operator's file.
+#define ATH_REGISTER_OP(def) static const ::athanor::OpRegistration ATH_CONCAT(ath_op_, __LINE__)(def)
+
+// VERSION error naming the node when there is no such operator.
+absl::StatusOr<const OpDef*> FindOp(const Node& node);
+
+// Checks the counts of inputs and outputs, the attributes and the post-ops against the OpDefs, fills in defaults. An
+// int where a float is asked for becomes one. GRAPH, ATTR and VERSION errors naming the node.
+absl::Status CheckNode(const OpDef& def, Node& node);
+
+// CheckNode, then infer: one type an output of the node. `inputs` holds one type an input of the node, operands of
+// post-ops included, of undefined dtype where it is absent. Post-ops must leave the type of output 0 as it is. SHAPE
+// and LIMIT errors for outputs that no tensor can have.
+absl::StatusOr<std::vector<TensorType>> InferTypes(const OpDef& def, Node& node, absl::Span<const TensorType> inputs);
+
+}  // namespace athanor
+
+#endif  // ATHANOR_COMPILER_OPDEF_OP_DEF_H_

@@ -1,0 +1,47 @@
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as
+// 1, 2, 3", SC'11), by the Random123 library. A number is a pure function of (seed, stream, counter), so it does not
+// depend on the number of threads, the order of evaluation or the machine.
+#ifndef ATHANOR_RUNTIME_CORE_PHILOX_H_
+#define ATHANOR_RUNTIME_CORE_PHILOX_H_
+
+#include <Random123/philox.h>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+namespace athanor {
+
+class Philox {
+ public:
+  // `stream` tells users of one seed apart (one parameter, one dropout node, one epoch).
+  Philox(uint64_t seed, uint64_t stream) : seed_(seed), stream_(stream) {}
+
+  // Four independent 32-bit numbers for the block with this index.
+  std::array<uint32_t, 4> Block(uint64_t index) const {
+    r123::Philox4x32::ctr_type counter = {{static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
+                                           static_cast<uint32_t>(stream_), static_cast<uint32_t>(stream_ >> 32)}};
+    r123::Philox4x32::key_type key = {{static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)}};
+    auto r = r123::Philox4x32()(counter, key);
+    return {r[0], r[1], r[2], r[3]};
+  }
+
+  // The i-th number of the stream, uniform in [0, 1) with 24 bits.
+  float Uniform(uint64_t i) const { return ToUniform(Block(i / 4)[i % 4]); }
+  // The i-th number of the stream, standard normal (Box-Muller, in double, so that it is the same on every machine
+  // whose libm rounds log, sqrt, sin and cos alike).
+  float Normal(uint64_t i) const {
+    auto b = Block(i / 2);
+    size_t k = (i % 2) * 2;
+    double u1 = (b[k] + 1.0) * 0x1p-32, u2 = b[k + 1] * 0x1p-32;
+    return static_cast<float>(std::sqrt(-2.0 * std::log(u1)) * std::cos(6.283185307179586 * u2));
+  }
+  static float ToUniform(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+
+ private:
+  uint64_t seed_, stream_;
+};
+
+}  // namespace athanor
+
+#endif  // ATHANOR_RUNTIME_CORE_PHILOX_H_
