@@ -54,12 +54,36 @@ struct OpTraits {
   // ReLU fused into this operator for training by oneDNN's fuse_norm_relu: bool attribute to set, and the output (of
   // the forward operator) or input (of the backward one) that carries the workspace. -1: not able.
   int fused_relu_workspace_output = -1, fused_relu_workspace_input = -1;
+  // max(x, 0) and nothing else, whatever its attributes: fuse_norm_relu looks for it. And its backward operator: the
+  // index of the input that is the output's gradient; the other input must be ReLU's output. -1: it is not that.
+  bool is_relu = false;
+  int relu_backward_grad_input = -1;
+  // Adds two inputs of the same type. Of exactly one operator ("Add"): differentiate adds up gradients with it.
+  bool accumulates_gradients = false;
+  // Output 0 is linear in the weight and the bias is added to it, one element an output channel (dimension 1 of the
+  // output): convolutions and fully connected layers. fold_batch_norm changes weight and bias; fuse_post_ops makes a
+  // bias of an addition. `bias_input` must be the index of an optional input. -1: not able.
+  int weight_input = -1, bias_input = -1;
+  int weight_channel_axis = 0;  // of the output channels, in the weight's shape
   // Trained optimizer operators: inputs are (parameter, gradient, slots..., then the scalar inputs named here), and
   // outputs are (parameter, slots...), in place.
   std::vector<std::string> optimizer_slots;    // {"m", "v"}
-  std::vector<std::string> optimizer_scalars;  // {"lr", "step"}: f32 [] and s64 [] inputs of the train entry
+  // {"lr", "step"}: scalar inputs of the train entry, shared by all parameters. "step" is s64 [] (1 in the first step),
+  // every other f32 [].
+  std::vector<std::string> optimizer_scalars;
 };
 
+// What a channel-wise operator with these inputs does to dimension 1 of input 0: output 0 = x * scale[c] + shift[c].
+struct ChannelAffine {
+  DoubleTensor scale, shift;  // [C]
+};
+// `inputs` holds the value of every constant input; null for the others (always for input 0) and the absent. nullopt
+// when the node is no such function: in training, or because an input that must be is not constant.
+using ChannelAffineFn =
+    std::function<std::optional<ChannelAffine>(const Node& node, absl::Span<const DoubleTensor* const> inputs)>;
+// Whether this node takes this post-op, where the kinds in OpTraits do not say enough (a phase, a mode). The post-op's
+// operand type is null for a unary one.
+using AcceptsPostOpFn = std::function<bool(const Node& node, const PostOp& post_op, const TensorType* operand)>;
 using InferFn = std::function<absl::Status(InferContext&)>;
 using GradientFn = std::function<absl::Status(GradientContext&)>;
 using LowerFn = std::function<absl::Status(LowerContext&)>;
@@ -77,6 +101,8 @@ struct OpDef {
   ExpandFn expand;        // rewrite into other operators, before lowering; may decide not to
   ReferenceFn reference;  // required: plain loops in double
   OpTraits traits;
+  ChannelAffineFn channel_affine;   // batch norm in inference: folded into the weights before it. Null: not able
+  AcceptsPostOpFn accepts_post_op;  // null: as OpTraits says, in every node
 };
 
 class OpRegistry {
