@@ -83,11 +83,21 @@ major_version() {
     "$1"/oneapi/dnnl/dnnl_version.h 2>/dev/null | head -1
 }
 
+# take_library FILE FOLDER: copies it under the name that programs linked with it will look for (builds
+# differ: libdnnl.so.3, libdnnl.so.3.6), and adds the link libdnnl.so.
+take_library() {
+  local name
+  name=$(objdump -p "$1" | sed -n 's/^ *SONAME *//p')
+  [[ $name == libdnnl.so.3* ]] || die "$1 is not a shared library of oneDNN v3 (its name is ${name:-not set})"
+  mkdir -p "$2"
+  cp -L "$1" "$2/$name"
+  ln -sfn "$name" "$2/libdnnl.so"
+}
+
 # publish_onednn STAGE SELECTION: makes STAGE the oneDNN in use, in one step.
 publish_onednn() {
   [[ $(major_version "$1/include") == 3 && -f $1/include/oneapi/dnnl/dnnl.hpp ]] ||
     die "the headers are not oneDNN v3 (no oneapi/dnnl/dnnl.hpp, or DNNL_VERSION_MAJOR is not 3)"
-  ln -sfn libdnnl.so.3 "$1/lib/libdnnl.so"
   rm -rf "$ONEDNN_DIR"
   mv "$1" "$ONEDNN_DIR"
   printf '%s\n' "$2" >"$ONEDNN_STAMP"
@@ -103,9 +113,9 @@ fetch_pinned_onednn() {
   for wheel in "$stage"/wheels/*.whl; do
     python3 -m zipfile -e "$wheel" "$stage/unpacked"
   done
-  mkdir -p "$stage/onednn/lib"
+  mkdir "$stage/onednn"
   cp -r "$stage"/unpacked/onednn_devel*.data/data/include "$stage/onednn/include"
-  cp "$stage"/unpacked/onednn_cpu*.data/data/lib/libdnnl.so.3 "$stage/onednn/lib/libdnnl.so.3"
+  take_library "$stage"/unpacked/onednn_cpu*.data/data/lib/libdnnl.so.3 "$stage/onednn/lib"
 }
 
 # copy_onednn STAGE ROOT: takes the headers and the library of an installed oneDNN.
@@ -114,13 +124,13 @@ copy_onednn() {
   say "oneDNN: taking the build under $root"
   [[ -f $root/include/oneapi/dnnl/dnnl.hpp ]] ||
     die "ONEDNN_ROOT: $root/include/oneapi/dnnl/dnnl.hpp does not exist"
-  for candidate in "$root"/{lib,lib64,lib/x86_64-linux-gnu}/libdnnl.so.3; do
+  for candidate in "$root"/{lib,lib64,lib/x86_64-linux-gnu}/libdnnl.so{,.3}; do
     [[ -f $candidate ]] && { library=$candidate; break; }
   done
-  [[ -n $library ]] || die "ONEDNN_ROOT: no libdnnl.so.3 in lib, lib64 or lib/x86_64-linux-gnu of $root"
-  mkdir -p "$stage/onednn/include" "$stage/onednn/lib"
+  [[ -n $library ]] || die "ONEDNN_ROOT: no libdnnl.so or libdnnl.so.3 in lib, lib64 or lib/x86_64-linux-gnu of $root"
+  mkdir -p "$stage/onednn/include"
   cp -rL "$root/include/oneapi" "$stage/onednn/include/oneapi"
-  cp -L "$library" "$stage/onednn/lib/libdnnl.so.3"
+  take_library "$library" "$stage/onednn/lib"
 }
 
 install_onednn() {
@@ -132,7 +142,7 @@ install_onednn() {
   elif [[ -z ${ONEDNN_ROOT+set} && $current == root\ * ]]; then
     wanted=$current  # An earlier ONEDNN_ROOT stays selected until it is set to nothing.
   fi
-  if [[ $current == "$wanted" && -f $ONEDNN_DIR/lib/libdnnl.so.3 ]]; then
+  if [[ $current == "$wanted" && -f $ONEDNN_DIR/lib/libdnnl.so ]]; then
     say "oneDNN: ${wanted%% *} build in $ONEDNN_DIR"
     return
   fi
