@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -117,6 +118,27 @@ TEST_F(FileTest, AFailedWriteLeavesTheOldContentAndNoTemporaryFile) {
   ExpectError(status, "PATH", Path("x") + ": cannot write: File too large");
   EXPECT_EQ(*ReadFile(Path("x"), kMax), "old");
   EXPECT_EQ(FilesInDir(), 1);
+}
+
+TEST_F(FileTest, AKilledWriterLeavesTheOldContentOrTheNew) {
+  const std::string a(200000, 'a'), b(300000, 'b');
+  std::string path = Put("x", a);
+  for (int i = 0; i < 20; ++i) {
+    pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      while (WriteFileAtomic(path, {b}).ok() && WriteFileAtomic(path, {a}).ok()) {
+      }
+      ::_exit(1);
+    }
+    ::usleep(1000 + 487 * i);
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    std::string content = *ReadFile(path, kMax);
+    EXPECT_TRUE(content == a || content == b) << "a mixture of " << content.size() << " bytes";
+  }
 }
 
 TEST_F(FileTest, ProbeMakesFoldersAndLeavesThemEmpty) {
