@@ -39,8 +39,12 @@ class Attributes {
   // nullptr when absent.
   const AttrValue* Find(absl::string_view name) const;
   void Set(absl::string_view name, AttrValue v) { map_.insert_or_assign(std::string(name), std::move(v)); }
-  // For literals: an int is an int64_t attribute, a const char* a string.
+  // For literals: an int is an int64_t attribute, a const char* a string. A bool and a double have their own, or they
+  // would become ints.
   void Set(absl::string_view name, int v) { Set(name, AttrValue(int64_t{v})); }
+  void Set(absl::string_view name, int64_t v) { Set(name, AttrValue(v)); }
+  void Set(absl::string_view name, bool v) { Set(name, AttrValue(v)); }
+  void Set(absl::string_view name, double v) { Set(name, AttrValue(v)); }
   void Set(absl::string_view name, const char* v) { Set(name, AttrValue(std::string(v))); }
   void Erase(absl::string_view name) { map_.erase(std::string(name)); }
 
