@@ -1,0 +1,116 @@
+#include "data/gzip.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <string>
+
+#include "data/testing/test_util.h"
+#include "gtest/gtest.h"
+
+namespace athanor {
+namespace {
+
+using testing::ExpectError;
+using testing::TempDir;
+
+constexpr int64_t kMax = 1 << 20;
+
+std::string Poem() {
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "line " + std::to_string(i * i) + "\n";
+  return text;
+}
+
+TEST(GzipTest, RoundTrip) {
+  for (const std::string& content : {std::string(), std::string("x"), Poem(), std::string(300000, '\0')}) {
+    std::string packed = Gzip(content).value();
+    EXPECT_TRUE(IsGzip(packed));
+    EXPECT_EQ(Gunzip(packed, "x", kMax).value(), content);
+    EXPECT_EQ(GunzippedSize(packed, "x", kMax).value(), static_cast<int64_t>(content.size()));
+  }
+}
+
+TEST(GzipTest, DependsOnTheContentAlone) {
+  std::string packed = Gzip("abc").value();
+  EXPECT_EQ(packed, Gzip("abc").value());
+  EXPECT_EQ(packed.substr(3, 5), std::string(5, '\0'));  // no flags: no name; no time
+}
+
+TEST(GzipTest, ReaderGivesPiecesOfAnySize) {
+  std::string content = Poem(), packed = Gzip(content).value(), got;
+  GzipReader reader(packed, "x");
+  char piece[7];
+  int64_t n;
+  do {
+    n = reader.Read(absl::MakeSpan(piece)).value();
+    got.append(piece, n);
+  } while (n == sizeof(piece));
+  EXPECT_EQ(got, content);
+  EXPECT_EQ(reader.Read(absl::MakeSpan(piece)).value(), 0);
+}
+
+TEST(GzipTest, SeveralMembersAreOneContent) {
+  std::string packed = Gzip("one ").value() + Gzip("").value() + Gzip("two").value();
+  EXPECT_EQ(Gunzip(packed, "x", kMax).value(), "one two");
+}
+
+TEST(GzipTest, RefusesBrokenStreams) {
+  std::string packed = Gzip(Poem()).value();
+  ExpectError(Gunzip("plain", "a.gz", kMax).status(), "DATA", "a.gz: not gzip");
+  ExpectError(Gunzip("", "a.gz", kMax).status(), "DATA", "a.gz: not gzip");
+  ExpectError(Gunzip(packed.substr(0, packed.size() / 2), "a.gz", kMax).status(), "DATA", "a.gz: truncated gzip data");
+  ExpectError(Gunzip(packed + "tail", "a.gz", kMax).status(), "DATA", "a.gz: 4 bytes of garbage follow");
+  ExpectError(Gunzip(packed + '\x1f', "a.gz", kMax).status(), "DATA", "a.gz: 1 bytes of garbage follow");
+  std::string wrong_crc = packed, wrong_length = packed;
+  wrong_crc[packed.size() - 8] ^= 1;
+  wrong_length[packed.size() - 4] ^= 1;
+  ExpectError(Gunzip(wrong_crc, "a.gz", kMax).status(), "DATA", "incorrect data check");
+  ExpectError(Gunzip(wrong_length, "a.gz", kMax).status(), "DATA", "incorrect length check");
+}
+
+TEST(GzipTest, AnErrorStays) {
+  GzipReader reader("plain", "x");
+  char piece[4];
+  EXPECT_FALSE(reader.Read(absl::MakeSpan(piece)).ok());
+  EXPECT_FALSE(reader.Read(absl::MakeSpan(piece)).ok());
+}
+
+TEST(GzipTest, LimitHoldsForTheDecodedBytes) {
+  std::string packed = Gzip(std::string(1000, 'a')).value();
+  EXPECT_TRUE(Gunzip(packed, "x", 1000).ok());
+  ExpectError(Gunzip(packed, "x", 999).status(), "LIMIT", "x: decodes to more than the limit of 999 bytes");
+}
+
+TEST(GzipTest, AStreamBrokenNearItsEndCostsNoMemory) {
+  std::string packed = Gzip(std::string(256 << 20, '\0')).value();
+  packed[packed.size() - 8] ^= 1;
+  rusage before, after;
+  // The high-water mark already holds the 256 MiB made above, so a second copy would raise it.
+  ::getrusage(RUSAGE_SELF, &before);
+  std::string ballast(256 << 20, 'x');
+  ExpectError(Gunzip(packed, "x", int64_t{1} << 30).status(), "DATA", "incorrect data check");
+  ::getrusage(RUSAGE_SELF, &after);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 64 << 10) << ballast[1];
+}
+
+TEST(GzipTest, SweepsOfASmallStream) {
+  std::string packed = Gzip("some small content, some small content").value();
+  auto parse = [](absl::string_view bytes) { return Gunzip(bytes, "swept", kMax).status(); };
+  testing::ExpectEveryTruncationRefused(packed, parse);
+  testing::ExpectEveryCorruptionSafe(packed, parse);
+}
+
+TEST(GzipTest, ReadsFilesByTheirContentNotTheirName) {
+  TempDir dir;
+  EXPECT_EQ(*ReadFileMaybeGzip(dir.Put("plain.gz", "plain"), kMax), "plain");
+  EXPECT_EQ(*ReadFileMaybeGzip(dir.Put("packed", Gzip("packed").value()), kMax), "packed");
+  ExpectError(ReadFileMaybeGzip(dir / "none.gz", kMax).status(), "PATH", dir / "none.gz");
+  ExpectError(ReadFileMaybeGzip(dir.path(), kMax).status(), "PATH", "is a directory");
+  ASSERT_EQ(::mkfifo((dir / "fifo").c_str(), 0600), 0);
+  ExpectError(ReadFileMaybeGzip(dir / "fifo", kMax).status(), "PATH", "is a FIFO");
+  ExpectError(ReadFileMaybeGzip(dir.Put("cut.gz", "\x1f\x8b\x08"), kMax).status(), "DATA", dir / "cut.gz");
+}
+
+}  // namespace
+}  // namespace athanor
