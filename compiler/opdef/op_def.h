@@ -18,8 +18,8 @@
 namespace athanor {
 
 struct PortDef {
-  std::string name;
-  std::string doc;
+  std::string name = "";
+  std::string doc = "";
   bool optional = false;
   bool variadic = false;  // the last input only: one or more
 };
@@ -27,13 +27,13 @@ struct PortDef {
 // The schema of one attribute. CheckAttributes fills in the default, and rejects unknown names, a missing one that has
 // no default, a wrong type, a value out of range and a text that is not among `choices`.
 struct AttrDef {
-  std::string name;
+  std::string name = "";  // initialised, as are all: no warning where a designated initialiser leaves it out
   AttrType type = AttrType::kInt;
-  std::string doc;
-  std::optional<AttrValue> default_value;  // none: required. May lie outside the range: a mark for "not given"
+  std::string doc = "";
+  std::optional<AttrValue> default_value = {};  // none: required. May lie outside the range: a mark for "not given"
   double min = -std::numeric_limits<double>::infinity();  // of a number, or of each number of a list; NaN never passes
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;  // of a string
+  std::vector<std::string> choices = {};  // of a string
   bool min_exclusive = false, max_exclusive = false;
 };
 
