@@ -187,8 +187,16 @@ class ReferenceContext : public OpContext {
       : OpContext(node), inputs_(std::move(inputs)), output_types_(std::move(output_types)) {
     for (const TensorType& t : output_types_) outputs_.emplace_back(t.shape());
   }
-  const DoubleTensor& Input(int i) const { return *inputs_[i]; }
-  DoubleTensor& Output(int i = 0) { return outputs_[i]; }  // zero-filled, of the inferred shape
+  // Of an optional input or output only after HasInput or HasOutput said that it is there.
+  const DoubleTensor& Input(int i) const {
+    ATH_CHECK(HasInput(i));
+    return *inputs_[i];
+  }
+  // Zero-filled, of the inferred shape.
+  DoubleTensor& Output(int i = 0) {
+    ATH_CHECK(HasOutput(i));
+    return outputs_[i];
+  }
   DType OutputDtype(int i = 0) const { return output_types_[i].dtype; }
   std::vector<DoubleTensor>& outputs() { return outputs_; }
 
