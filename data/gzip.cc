@@ -154,9 +154,9 @@ absl::StatusOr<std::string> Gzip(absl::string_view bytes) {
 }
 
 absl::StatusOr<std::string> ReadFileMaybeGzip(const std::string& path, int64_t max_bytes) {
-  ATH_ASSIGN_OR_RETURN(std::string content, ReadFile(path, max_bytes));
-  if (!IsGzip(content)) return content;
-  return Gunzip(content, path, max_bytes);
+  absl::StatusOr<std::string> content = ReadFile(path, max_bytes);
+  if (!content.ok() || !IsGzip(*content)) return content;
+  return Gunzip(*content, path, max_bytes);
 }
 
 }  // namespace athanor

@@ -17,6 +17,7 @@
 namespace athanor {
 namespace {
 
+constexpr float kScale = 1.0f / 255.0f;  // as Normalization::ScaleBy255: training and prediction see the same numbers
 constexpr absl::string_view kMagic = "\x89PNG\r\n\x1a\n";
 constexpr int64_t kMaxChunkBytes = 8 << 20;
 // Deflate makes at most 1032 bytes of one.
@@ -337,10 +338,10 @@ absl::StatusOr<Tensor> ImageToInput(const Tensor& hwc, const Shape& chw) {
   const int64_t plane = height * width;
   for (int64_t i = 0; i < plane; ++i, in += from) {
     if (to == 1 && from > 1) {
-      out[i] = (0.299f * in[0] + 0.587f * in[1] + 0.114f * in[2]) / 255.0f;
+      out[i] = (0.299f * in[0] + 0.587f * in[1] + 0.114f * in[2]) * kScale;
       continue;
     }
-    for (int64_t c = 0; c < to; ++c) out[c * plane + i] = in[from == 1 ? 0 : c] / 255.0f;
+    for (int64_t c = 0; c < to; ++c) out[c * plane + i] = in[from == 1 ? 0 : c] * kScale;
   }
   return input;
 }

@@ -230,14 +230,15 @@ std::vector<float> Input(const Tensor& image, const Shape& chw) {
 }
 
 TEST(ImageToInputTest, ConvertsChannels) {
+  const float k51 = 51 * (1.0f / 255.0f);
   Tensor grey = Tensor::Of<uint8_t>({1, 2, 1}, {0, 255});
   Tensor rgb = Tensor::Of<uint8_t>({1, 2, 3}, {255, 0, 51, 255, 255, 255});
   Tensor rgba = Tensor::Of<uint8_t>({1, 1, 4}, {255, 0, 51, 102});
   EXPECT_EQ(Input(grey, {1, 1, 2}), (std::vector<float>{0, 1}));
   EXPECT_EQ(Input(grey, {3, 1, 2}), (std::vector<float>{0, 1, 0, 1, 0, 1}));
-  EXPECT_EQ(Input(rgb, {3, 1, 2}), (std::vector<float>{1, 1, 0, 1, 0.2f, 1}));
-  EXPECT_EQ(Input(rgba, {3, 1, 1}), (std::vector<float>{1, 0, 0.2f}));
-  EXPECT_EQ(Input(rgba, {4, 1, 1}), (std::vector<float>{1, 0, 0.2f, 0.4f}));
+  EXPECT_EQ(Input(rgb, {3, 1, 2}), (std::vector<float>{1, 1, 0, 1, k51, 1}));
+  EXPECT_EQ(Input(rgba, {3, 1, 1}), (std::vector<float>{1, 0, k51}));
+  EXPECT_EQ(Input(rgba, {4, 1, 1}), (std::vector<float>{1, 0, k51, 102 * (1.0f / 255.0f)}));
   EXPECT_NEAR(Input(rgb, {1, 1, 2})[0], 0.299 + 0.114 * 0.2, 1e-6);
   EXPECT_NEAR(Input(rgba, {1, 1, 1})[0], 0.299 + 0.114 * 0.2, 1e-6);
   EXPECT_EQ(ImageToInput(grey, {3, 1, 2})->shape(), (Shape{1, 3, 1, 2}));
