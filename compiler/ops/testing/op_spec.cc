@@ -1,0 +1,307 @@
+#include "compiler/ops/testing/op_spec.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/graph/text.h"
+#include "compiler/interpreter/interpreter.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "runtime/core/philox.h"
+
+namespace athanor {
+
+using ::testing::HasSubstr;
+
+namespace internal {
+
+std::vector<double> RandomFloats(const std::string& key, uint64_t stream, int64_t count, double low, double high) {
+  uint64_t seed = 1469598103934665603u;  // FNV-1a
+  for (char c : key) seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  Philox random(seed, stream);
+  std::vector<double> v(count);
+  for (int64_t i = 0; i < count; ++i) v[i] = static_cast<float>(low + (high - low) * random.Uniform(i));
+  return v;
+}
+
+double RelativeError(const DoubleTensor& got, const DoubleTensor& want, double least) {
+  if (got.shape != want.shape) return std::numeric_limits<double>::infinity();
+  double worst = 0, scale = least;
+  for (int64_t i = 0; i < want.size(); ++i) {
+    if (got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) continue;
+    double difference = std::abs(got[i] - want[i]);
+    worst = std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(worst, difference);
+  }
+  for (double v : want.data) {
+    if (std::isfinite(v)) scale = std::max(scale, std::abs(v));
+  }
+  return worst / scale;
+}
+
+}  // namespace internal
+
+OpSpec& OpSpec::Name(std::string name) {
+  name_ = std::move(name);
+  return *this;
+}
+
+OpSpec& OpSpec::Attr(const std::string& name, AttrValue value) {
+  node_.attrs.Set(name, std::move(value));
+  return *this;
+}
+
+OpSpec& OpSpec::Input(Shape shape) {
+  ins_.push_back({.shape = std::move(shape), .given = {}});
+  return *this;
+}
+
+OpSpec& OpSpec::Parameter(Shape shape) {
+  Input(std::move(shape));
+  ins_.back().parameter = true;
+  return *this;
+}
+
+OpSpec& OpSpec::IntInput(Shape shape, int64_t low, int64_t high, DType dtype) {
+  Input(std::move(shape)).InputRange(static_cast<double>(low), static_cast<double>(high));
+  ins_.back().integer = true;
+  ins_.back().dtype = dtype;
+  return *this;
+}
+
+OpSpec& OpSpec::Given(Tensor data) {
+  Input(data.shape());
+  ins_.back().dtype = data.dtype();
+  ins_.back().given = std::move(data);
+  return *this;
+}
+
+OpSpec& OpSpec::GivenParameter(Tensor data) {
+  Given(std::move(data));
+  ins_.back().parameter = true;
+  return *this;
+}
+
+OpSpec& OpSpec::Absent() {
+  ins_.emplace_back();
+  ins_.back().absent = true;
+  return *this;
+}
+
+OpSpec& OpSpec::InputRange(double low, double high) {
+  ins_.back().low = low;
+  ins_.back().high = high;
+  return *this;
+}
+
+OpSpec& OpSpec::KinkFree() {
+  ins_.back().kink_free = true;
+  return *this;
+}
+
+OpSpec& OpSpec::ExpectOutput(Shape shape, DType dtype) {
+  outs_.push_back({.type = TensorType::Of(dtype, shape), .values = {}});
+  return *this;
+}
+
+OpSpec& OpSpec::ExpectValues(std::vector<double> values, double tolerance) {
+  outs_.back().values = std::move(values);
+  outs_.back().tolerance = tolerance;
+  return *this;
+}
+
+OpSpec& OpSpec::OpaqueOutput(Shape shape, DType dtype) {
+  ExpectOutput(std::move(shape), dtype);
+  outs_.back().opaque = true;
+  return NoGradientFromOutput(static_cast<int>(outs_.size()) - 1);
+}
+
+OpSpec& OpSpec::OmitOutput() {
+  outs_.emplace_back();
+  outs_.back().omitted = true;
+  return *this;
+}
+
+OpSpec& OpSpec::SymbolicBatch() {
+  symbolic_batch_ = true;
+  return *this;
+}
+
+OpSpec& OpSpec::NotDifferentiable() {
+  not_differentiable_ = true;
+  return *this;
+}
+
+OpSpec& OpSpec::NoGradient(int input) {
+  no_gradient_.insert(input);
+  return *this;
+}
+
+OpSpec& OpSpec::NoGradientFromOutput(int output) {
+  no_gradient_from_.insert(output);
+  return *this;
+}
+
+OpSpec& OpSpec::Tolerance(double relative) {
+  tolerance_ = relative;
+  return *this;
+}
+
+Tensor OpSpec::MakeData(int input) const {
+  const In& in = ins_[input];
+  if (in.given) return in.given->Clone();
+  DoubleTensor data(in.shape);
+  const std::string key = node_.op + "/" + name_;
+  data.data = internal::RandomFloats(key, input, data.size(), in.integer ? 0 : in.low, in.integer ? 1 : in.high);
+  if (in.integer) {
+    for (double& v : data.data) v = in.low + std::floor(v * (in.high - in.low + 1));
+  }
+  if (in.kink_free) {
+    // Evenly spaced points in the order of the random numbers. A quarter step off, so that none is the middle.
+    std::vector<int64_t> order(data.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return data[a] != data[b] ? data[a] < data[b] : a < b;
+    });
+    DoubleTensor spaced(in.shape);
+    double step = (in.high - in.low) / static_cast<double>(data.size());
+    for (int64_t k = 0; k < data.size(); ++k) {
+      spaced[order[k]] = static_cast<float>(in.low + (static_cast<double>(k) + 0.25) * step);
+    }
+    data = std::move(spaced);
+  }
+  return data.To(in.dtype);
+}
+
+absl::Status OpSpec::BuildGraph() {
+  node_.name = "node";
+  node_.where = "case";
+  node_.inputs.clear();
+  node_.outputs.clear();
+  ATH_ASSIGN_OR_RETURN(def_, FindOp(node_));
+  graph_ = Graph();
+  graph_.name = "case";
+  GraphEntry entry{"run", false, {}, {}, kNoValue, {}};
+  std::vector<TensorType> types;
+  for (size_t i = 0; i < ins_.size(); ++i) {
+    const In& in = ins_[i];
+    node_.inputs.push_back(in.absent ? kNoValue : static_cast<ValueId>(graph_.values.size()));
+    types.push_back(in.absent ? TensorType() : TensorType::Of(in.dtype, in.shape));
+    if (in.absent) continue;
+    Tensor data = MakeData(static_cast<int>(i));
+    Value value;
+    value.name = absl::StrCat("in", i);
+    value.type = types.back();
+    value.kind = in.parameter ? ValueKind::kParameter : ValueKind::kInput;
+    data_[node_.inputs.back()] = DoubleTensor::From(data);
+    if (in.parameter) value.data = std::make_shared<const Tensor>(std::move(data));
+    if (!in.parameter) entry.inputs.push_back({value.name, node_.inputs.back()});
+    graph_.AddValue(std::move(value));
+  }
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    node_.outputs.push_back(outs_[i].omitted ? kNoValue : static_cast<ValueId>(graph_.values.size()));
+    if (outs_[i].omitted) continue;
+    Value value;
+    value.name = absl::StrCat("out", i);
+    entry.outputs.push_back({value.name, node_.outputs.back()});
+    graph_.AddValue(std::move(value));
+  }
+  ATH_ASSIGN_OR_RETURN(inferred_, InferTypes(*def_, node_, types));
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    if (node_.outputs[i] != kNoValue) graph_.values[node_.outputs[i]].type = inferred_[i];
+  }
+  graph_.nodes = {node_};
+  graph_.entries = {std::move(entry)};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DoubleTensor>> OpSpec::Evaluate(const std::map<ValueId, DoubleTensor>& data) const {
+  std::vector<const DoubleTensor*> inputs;
+  for (ValueId v : node_.inputs) inputs.push_back(v == kNoValue ? nullptr : &data.at(v));
+  return EvaluateNode(*def_, node_, inferred_, inputs);
+}
+
+void OpSpec::CheckTypes() const {
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    if (outs_[i].omitted) continue;
+    EXPECT_EQ(inferred_[i].ToString(), outs_[i].type.ToString()) << "type of output " << i;
+  }
+}
+
+void OpSpec::CheckSymbolicBatch() const {
+  std::vector<TensorType> types;
+  for (size_t i = 0; i < ins_.size(); ++i) {
+    types.push_back(ins_[i].absent ? TensorType() : TensorType::Of(ins_[i].dtype, ins_[i].shape));
+    if (!ins_[i].absent && !ins_[i].parameter) types.back().dims.at(0) = Dim("N");
+  }
+  Node node = node_;
+  auto inferred = InferTypes(*def_, node, types);
+  ASSERT_TRUE(inferred.ok()) << "with a symbolic batch: " << inferred.status();
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    if (outs_[i].omitted) continue;
+    TensorType expected = outs_[i].type;
+    expected.dims.at(0) = Dim("N");
+    EXPECT_EQ((*inferred)[i].ToString(), expected.ToString()) << "type of output " << i << " with a symbolic batch";
+  }
+}
+
+void OpSpec::CheckRoundTrips() const {
+  TextOptions all;
+  all.inline_data = InlineData::kAll;
+  std::string text = ToText(graph_, all);
+  auto parsed = ParseGraph(text);
+  ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << text;
+  EXPECT_EQ(ToText(*parsed, all), text);
+}
+
+void OpSpec::CheckReference() const {
+  auto outputs = Evaluate(data_);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    if (outs_[i].omitted) continue;
+    ASSERT_EQ((*outputs)[i].shape, outs_[i].type.shape()) << "the reference changed the shape of output " << i;
+    if (!outs_[i].values) continue;
+    DoubleTensor want(outs_[i].type.shape());
+    ASSERT_EQ(want.data.size(), outs_[i].values->size()) << "the case states another number of values";
+    want.data = *outs_[i].values;
+    EXPECT_LE(internal::RelativeError((*outputs)[i], want, 1e-300), outs_[i].tolerance)
+        << "reference of output " << i << ": " << ::testing::PrintToString((*outputs)[i].data) << ", expected "
+        << ::testing::PrintToString(want.data);
+  }
+}
+
+void OpSpec::Check(Location where) {
+  ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
+  absl::Status built = BuildGraph();
+  ASSERT_TRUE(built.ok()) << built;
+  CheckTypes();
+  if (symbolic_batch_) CheckSymbolicBatch();
+  CheckRoundTrips();
+  CheckReference();
+  if (::testing::Test::HasFatalFailure()) return;
+  CheckGradient();
+}
+
+void OpSpec::ExpectError(ErrorClass error, const std::string& text, Location where) {
+  ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
+  absl::Status status = BuildGraph();
+  ASSERT_FALSE(status.ok()) << "was accepted";
+  EXPECT_EQ(ErrorClassOf(status), ErrorClassName(error)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("node \"node\" (", node_.op, ")")));
+}
+
+void OpSpec::ExpectRunError(ErrorClass error, const std::string& text, Location where) {
+  ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
+  absl::Status built = BuildGraph();
+  ASSERT_TRUE(built.ok()) << built;
+  absl::Status status = Evaluate(data_).status();
+  ASSERT_FALSE(status.ok()) << "the reference accepted it";
+  EXPECT_EQ(ErrorClassOf(status), ErrorClassName(error)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("node \"node\" (", node_.op, ")")));
+}
+
+}  // namespace athanor
