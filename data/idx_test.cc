@@ -101,6 +101,18 @@ TEST(IdxTest, RefusesAHugeClaimWithoutAllocating) {
   ExpectError(Parse(in_bytes), "DATA", "overflows");
 }
 
+TEST(IdxTest, AFileThatDecodesToMuchCostsNoMemoryToReject) {
+  std::string content = Bytes({0, 0, 8, 1, 4, 0, 0, 0}) + std::string(64 << 20, '\0');  // u8[2^26]
+  std::string broken = Gzip(content).value(), longer = Gzip(content + "x").value();
+  broken[broken.size() - 8] ^= 1;
+  content[2] = 1;
+  std::string no_idx = Gzip(content).value();
+  for (const std::string& bytes : {broken, longer, no_idx}) {
+    int64_t growth = testing::PeakMemoryGrowth([&] { EXPECT_FALSE(Parse(bytes).ok()); });
+    EXPECT_LT(growth, testing::RejectionBudget(bytes));
+  }
+}
+
 TEST(IdxTest, Sweeps) {
   for (const std::string& good : {kSmall, FormatIdx(Tensor::Of<float>({2, 1}, {1.5f, -2.0f})).value()}) {
     testing::ExpectEveryTruncationRefused(good, Parse);

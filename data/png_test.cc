@@ -144,6 +144,16 @@ TEST(PngTest, RefusesHugeImagesWithoutAllocating) {
   ExpectError(Parse(png.Bytes()), "DATA", "a.png: broken PNG");
 }
 
+TEST(PngTest, ALargeImageBrokenAtItsEndCostsNoMemoryToReject) {
+  for (int interlace : {0, 1}) {
+    Png png{.width = 8192, .height = 8192, .interlace = interlace};
+    png.raw.resize(8193 * 8192 - 1);  // one byte too few; interlaced there would be more filter bytes
+    std::string bytes = png.Bytes();
+    int64_t growth = testing::PeakMemoryGrowth([&] { EXPECT_FALSE(Parse(bytes).ok()); });
+    EXPECT_LT(growth, testing::RejectionBudget(bytes));
+  }
+}
+
 TEST(PngTest, RefusesBrokenData) {
   Png png{.width = 2, .height = 2, .raw = Raw({0, 1, 2, 0, 3, 4})};
   std::string good = png.Bytes();

@@ -1,6 +1,9 @@
 #include "data/testing/test_util.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -69,6 +72,31 @@ void ExpectEveryCorruptionSafe(absl::string_view bytes, const std::function<absl
           << "byte " << i << " = " << (value & 0xff) << ": " << status;
     }
   }
+}
+
+int64_t PeakMemoryGrowth(const std::function<void()>& f) {
+  auto peak_bytes = [] {
+    rusage usage;
+    ::getrusage(RUSAGE_SELF, &usage);
+    return int64_t{usage.ru_maxrss} << 10;
+  };
+  int ends[2];
+  if (::pipe(ends) != 0) return INT64_MAX;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int64_t before = peak_bytes();  // a new process starts with what it has in use
+    f();
+    const int64_t growth = peak_bytes() - before;
+    ::_exit(::write(ends[1], &growth, sizeof(growth)) == sizeof(growth) && !::testing::Test::HasFailure() ? 0 : 1);
+  }
+  ::close(ends[1]);
+  int64_t growth = INT64_MAX;
+  if (child < 0 || ::read(ends[0], &growth, sizeof(growth)) != sizeof(growth)) growth = INT64_MAX;
+  ::close(ends[0]);
+  int status = 1;
+  if (child > 0) ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0) << "the child process failed";
+  return growth;
 }
 
 }  // namespace athanor::testing

@@ -2,6 +2,7 @@
 #ifndef ATHANOR_DATA_TESTING_TEST_UTIL_H_
 #define ATHANOR_DATA_TESTING_TEST_UTIL_H_
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -35,6 +36,13 @@ void ExpectEveryTruncationRefused(absl::string_view bytes, const std::function<a
 // Gives `parse` `bytes` with each byte in turn replaced (0, 0xff, one bit flipped, +1, its complement), and expects
 // success or a typed error from each.
 void ExpectEveryCorruptionSafe(absl::string_view bytes, const std::function<absl::Status(absl::string_view)>& parse);
+
+// By how many bytes the peak memory of a process grows that calls `f`, measured in a child process.
+int64_t PeakMemoryGrowth(const std::function<void()>& f);
+// What rejecting a file of this size may cost: twice the file and 16 MiB.
+inline int64_t RejectionBudget(absl::string_view file) {
+  return 2 * static_cast<int64_t>(file.size()) + (int64_t{16} << 20);
+}
 
 }  // namespace athanor::testing
 
