@@ -1,0 +1,202 @@
+#include "compiler/lowering/lower.h"
+
+#include <cstring>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/opdef/op_def.h"
+
+namespace athanor {
+namespace {
+
+// Where a value's old content may be overwritten: for an updated variable, the node that does it.
+struct InPlaceUpdate {
+  int node = -1;
+  int output = -1;
+};
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, std::vector<Variable>* variables)
+      : graph_(graph), source_(graph.entries[0]), variables_(variables), buffer_of_(graph.values.size(), kNoBuffer) {}
+
+  absl::StatusOr<Entry> Run(const std::string& name, const std::map<std::string, int64_t>& symbols) {
+    entry_.name = name;
+    entry_.symbols = symbols;
+    ATH_RETURN_IF_ERROR(MakeLeafBuffers());
+    FindInPlaceUpdates();
+    for (const Node& node : graph_.nodes) MakeOutputBuffers(node);
+    for (const Node& node : graph_.nodes) ATH_RETURN_IF_ERROR(LowerNode(node));
+    CopyRemainingUpdates();
+    MakeEntryOutputs();
+    return std::move(entry_);
+  }
+
+ private:
+  BufferId AddBuffer(std::string name, BufferKind kind, MemoryDesc desc) {
+    Buffer b;
+    b.name = std::move(name);
+    b.kind = kind;
+    b.desc = std::move(desc);
+    entry_.buffers.push_back(std::move(b));
+    return static_cast<BufferId>(entry_.buffers.size() - 1);
+  }
+
+  absl::Status MakeLeafBuffers() {
+    for (const NamedValue& input : source_.inputs) {
+      const Value& v = graph_.value(input.value);
+      buffer_of_[input.value] =
+          AddBuffer(input.name, BufferKind::kInput, MemoryDesc::Plain(v.type.dtype, v.type.shape()));
+      entry_.inputs.push_back({input.name, buffer_of_[input.value]});
+    }
+    for (size_t id = 0; id < graph_.values.size(); ++id) {
+      const Value& v = graph_.values[id];
+      if (IsVariable(v.kind) || v.kind == ValueKind::kConstant) {
+        ATH_ASSIGN_OR_RETURN(int index, FindOrAddVariable(v));
+        buffer_of_[id] = AddBuffer((*variables_)[index].name, BufferKind::kVariable, (*variables_)[index].desc);
+        entry_.buffers.back().variable = index;
+      } else if (v.kind == ValueKind::kInput && buffer_of_[id] == kNoBuffer) {
+        return MakeError(ErrorClass::kGraph, "input \"%s\" is not among the inputs of entry \"%s\"", v.name,
+                         source_.name);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  static bool SameData(const Tensor* a, const Tensor* b) {
+    if (a == nullptr || b == nullptr) return a == b;
+    return a->dtype() == b->dtype() && a->shape() == b->shape() && std::memcmp(a->data(), b->data(), a->bytes()) == 0;
+  }
+
+  // Parameters and states are one by name over all entries. Constants made by passes may share a name between entries
+  // and hold different numbers: those get a name of their own.
+  absl::StatusOr<int> FindOrAddVariable(const Value& v) {
+    VariableKind kind = v.kind == ValueKind::kParameter ? VariableKind::kParameter
+                        : v.kind == ValueKind::kState   ? VariableKind::kState
+                                                        : VariableKind::kConstant;
+    std::string name = v.name;
+    for (size_t i = 0; i < variables_->size(); ++i) {
+      const Variable& known = (*variables_)[i];
+      if (known.name != name) continue;
+      bool same_type = known.desc.dtype == v.type.dtype && NumElements(known.desc.dims) == NumElements(v.type.shape());
+      if (kind != VariableKind::kConstant && known.kind == kind) {
+        if (same_type) return static_cast<int>(i);
+        return MakeError(ErrorClass::kShape, "variable \"%s\" is %s in one entry and %s in entry \"%s\"", name,
+                         known.desc.ToString(), v.type.ToString(), entry_.name);
+      }
+      if (known.kind == kind && same_type && SameData(known.data.get(), v.data.get())) return static_cast<int>(i);
+      name = absl::StrCat(v.name, "@", entry_.name);
+      i = static_cast<size_t>(-1);  // look again from the start under the new name
+    }
+    Variable variable;
+    variable.name = name;
+    variable.kind = kind;
+    variable.desc = MemoryDesc{v.type.dtype, v.type.shape(), ""};
+    // Scalars and the types that oneDNN does not block have one layout only.
+    if (v.type.rank() == 0 || !IsFloating(v.type.dtype)) variable.desc = MemoryDesc::Plain(v.type.dtype, v.type.shape());
+    variable.data = v.data;
+    variables_->push_back(std::move(variable));
+    return static_cast<int>(variables_->size() - 1);
+  }
+
+  // An update is done in place if its producer may do so and no later node reads the variable.
+  void FindInPlaceUpdates() {
+    std::vector<int> producers = graph_.Producers();
+    std::vector<int> last_reader(graph_.values.size(), -1);
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      for (ValueId v : graph_.nodes[n].inputs) {
+        if (v != kNoValue) last_reader[v] = static_cast<int>(n);
+      }
+    }
+    for (const auto& [variable, value] : source_.updates) {
+      int n = producers[value];
+      if (n < 0 || last_reader[variable] > n || in_place_value_.contains(value)) continue;
+      const Node& node = graph_.nodes[n];
+      for (auto [output, input] : OpRegistry::Get().Find(node.op)->traits.in_place) {
+        if (output < static_cast<int>(node.outputs.size()) && input < static_cast<int>(node.inputs.size()) &&
+            node.outputs[output] == value && node.inputs[input] == variable &&
+            graph_.type(variable) == graph_.type(value)) {
+          in_place_value_[value] = variable;
+        }
+      }
+    }
+  }
+
+  void MakeOutputBuffers(const Node& node) {
+    for (ValueId v : node.outputs) {
+      if (v == kNoValue) continue;
+      auto it = in_place_value_.find(v);
+      if (it != in_place_value_.end()) {
+        buffer_of_[v] = buffer_of_[it->second];
+        continue;
+      }
+      const TensorType& t = graph_.type(v);
+      buffer_of_[v] = AddBuffer(graph_.value(v).name, BufferKind::kTemporary, MemoryDesc{t.dtype, t.shape(), ""});
+    }
+  }
+
+  absl::Status LowerNode(const Node& node) {
+    ATH_ASSIGN_OR_RETURN(const OpDef* def, FindOp(node));
+    if (!def->lower) {
+      return MakeError(ErrorClass::kGraph, "%s: the operator has no lowering in this phase", DescribeNode(node));
+    }
+    auto buffers = [&](const std::vector<ValueId>& ids) {
+      std::vector<BufferId> out;
+      for (ValueId v : ids) out.push_back(v == kNoValue ? kNoBuffer : buffer_of_[v]);
+      return out;
+    };
+    LowerContext context(graph_, node, &entry_, buffers(node.inputs), buffers(node.outputs));
+    return def->lower(context);
+  }
+
+  void EmitCopy(BufferId from, BufferId to, const std::string& name) {
+    KernelCall call;
+    call.kernel = "reorder";
+    call.name = name;
+    call.inputs = {from};
+    call.outputs = {to};
+    entry_.calls.push_back(std::move(call));
+  }
+
+  void CopyRemainingUpdates() {
+    for (const auto& [variable, value] : source_.updates) {
+      if (buffer_of_[value] == buffer_of_[variable]) continue;
+      EmitCopy(buffer_of_[value], buffer_of_[variable], graph_.value(variable).name + "/update");
+    }
+  }
+
+  // The value's own buffer becomes the output unless it is an input, a variable or already another output.
+  void MakeEntryOutputs() {
+    for (const NamedValue& out : source_.outputs) {
+      BufferId id = buffer_of_[out.value];
+      if (entry_.buffers[id].kind != BufferKind::kTemporary) {
+        const Buffer from = entry_.buffers[id];
+        BufferId copy = AddBuffer(out.name, BufferKind::kOutput, MemoryDesc::Plain(from.desc.dtype, graph_.type(out.value).shape()));
+        EmitCopy(id, copy, out.name + "/copy");
+        id = copy;
+      } else {
+        Buffer& b = entry_.buffers[id];
+        b.kind = BufferKind::kOutput;
+        b.desc.layout = MemoryDesc::PlainLayout(b.desc.dims.size());
+      }
+      entry_.outputs.push_back({out.name, id});
+    }
+  }
+
+  const Graph& graph_;
+  const GraphEntry& source_;
+  std::vector<Variable>* variables_;
+  std::vector<BufferId> buffer_of_;
+  std::map<ValueId, ValueId> in_place_value_;  // value -> the variable whose memory it takes over
+  Entry entry_;
+};
+
+}  // namespace
+
+absl::StatusOr<Entry> Lower(const Graph& graph, const std::string& entry_name,
+                            const std::map<std::string, int64_t>& symbols, std::vector<Variable>* variables) {
+  ATH_CHECK(graph.entries.size() == 1);
+  return Lowering(graph, variables).Run(entry_name, symbols);
+}
+
+}  // namespace athanor

@@ -1,0 +1,134 @@
+// Replaces operator new and delete for the whole program; see step_heap.h.
+//
+// One region of address space is divided into a cache a thread. A block carries its size class in the 16 bytes before
+// it, and goes, when deleted, to the free list of the thread that deletes it; so a block may outlive the step that
+// made it, and may be deleted anywhere. When a thread has no cache or the cache is used up, malloc serves.
+#include <sys/mman.h>
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+namespace {
+
+constexpr size_t kCaches = 256, kCacheBytes = 1 << 20;
+constexpr size_t kHeader = 16, kSmallest = 32, kClasses = 7;  // blocks of 32 to 2048 bytes, header included
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+struct Cache {
+  FreeBlock* free[kClasses] = {};
+  std::byte* next = nullptr;
+  std::byte* end = nullptr;
+};
+
+std::byte* Region() {
+  static std::byte* region = [] {
+    void* p = mmap(nullptr, kCaches * kCacheBytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
+  }();
+  return region;
+}
+
+std::atomic<std::byte*> g_region{nullptr};  // set once a cache exists: lets delete tell blocks apart cheaply
+std::atomic<bool> g_taken[kCaches];
+Cache g_caches[kCaches];
+
+// A thread's cache goes back to the table with its free lists when the thread ends.
+struct ThreadCache {
+  int index = -1;
+  int depth = 0;
+  ~ThreadCache() {
+    depth = 0;
+    if (index >= 0) g_taken[index].store(false, std::memory_order_release);
+    index = -2;  // blocks deleted later in this thread's end are left where they are
+  }
+};
+thread_local ThreadCache t_cache;
+
+void TakeCache() {
+  std::byte* region = Region();
+  if (region == nullptr) return;
+  for (size_t i = 0; i < kCaches; ++i) {
+    bool free = false;
+    if (!g_taken[i].compare_exchange_strong(free, true, std::memory_order_acquire)) continue;
+    if (g_caches[i].next == nullptr) {
+      g_caches[i].next = region + i * kCacheBytes;
+      g_caches[i].end = g_caches[i].next + kCacheBytes;
+    }
+    t_cache.index = static_cast<int>(i);
+    g_region.store(region, std::memory_order_release);
+    return;
+  }
+}
+
+size_t ClassOf(size_t bytes) { return std::bit_width((bytes - 1) / kSmallest); }
+
+void* FromCache(size_t size) {
+  size_t cls = ClassOf(size + kHeader);
+  if (cls >= kClasses) return nullptr;
+  Cache& cache = g_caches[t_cache.index];
+  if (FreeBlock* block = cache.free[cls]) {
+    cache.free[cls] = block->next;
+    return block;
+  }
+  size_t bytes = kSmallest << cls;
+  if (cache.next + bytes > cache.end) return nullptr;
+  std::byte* p = cache.next;
+  cache.next += bytes;
+  *reinterpret_cast<size_t*>(p) = cls;
+  return p + kHeader;
+}
+
+bool InRegion(const void* p) {
+  std::byte* region = g_region.load(std::memory_order_acquire);
+  return region != nullptr && p >= region && p < region + kCaches * kCacheBytes;
+}
+
+void ToCache(void* p) {
+  if (t_cache.index < 0) return;  // a thread without a cache: the block is not used again
+  size_t cls = *reinterpret_cast<size_t*>(static_cast<std::byte*>(p) - kHeader);
+  auto* block = static_cast<FreeBlock*>(p);
+  Cache& cache = g_caches[t_cache.index];
+  block->next = cache.free[cls];
+  cache.free[cls] = block;
+}
+
+}  // namespace
+
+extern "C" void athanor_step_heap_enter() {
+  if (t_cache.index == -1) TakeCache();
+  ++t_cache.depth;
+}
+extern "C" void athanor_step_heap_leave() { --t_cache.depth; }
+
+void* operator new(size_t size) {
+  if (t_cache.depth > 0 && t_cache.index >= 0) {
+    if (void* p = FromCache(size)) return p;
+  }
+  for (;;) {
+    if (void* p = std::malloc(size > 0 ? size : 1)) return p;
+    std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
+}
+
+void operator delete(void* p) noexcept {
+  if (InRegion(p)) {
+    ToCache(p);
+  } else {
+    std::free(p);
+  }
+}
+void operator delete(void* p, size_t) noexcept { operator delete(p); }
+
+#endif
