@@ -33,6 +33,7 @@ class Fd {
   Fd(const Fd&) = delete;
   Fd& operator=(const Fd&) = delete;
   int get() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
   // The result of close(2): an error of a delayed write may come only here.
   int Close() { return ::close(std::exchange(fd_, -1)); }
 
@@ -154,9 +155,8 @@ absl::Status WriteAndSync(Fd& file, const std::string& path, absl::Span<const ab
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
+// An open regular file and its size.
+absl::StatusOr<int> OpenRegular(const std::string& path, int64_t* size) {
   ATH_RETURN_IF_ERROR(CheckPath(path));
   // O_NONBLOCK: opening a FIFO without a writer would wait.
   Fd file(OpenRetrying(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
@@ -164,14 +164,56 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
   struct stat info;
   if (::fstat(file.get(), &info) != 0) return SystemError(path, "cannot read", errno);
   if (!S_ISREG(info.st_mode)) return MakeError(ErrorClass::kPath, "%s: %s", path, KindName(info.st_mode));
-  if (info.st_size > max_bytes) return TooLarge(path, info.st_size, max_bytes);
+  *size = info.st_size;
+  return file.Release();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
+  int64_t size = 0;
+  ATH_ASSIGN_OR_RETURN(int fd, OpenRegular(path, &size));
+  Fd file(fd);
+  if (size > max_bytes) return TooLarge(path, size, max_bytes);
   try {
     std::string content;
-    ATH_RETURN_IF_ERROR(ReadToEnd(file.get(), path, info.st_size, max_bytes, &content));
+    ATH_RETURN_IF_ERROR(ReadToEnd(file.get(), path, size, max_bytes, &content));
     return content;
   } catch (const std::bad_alloc&) {
-    return MakeError(ErrorClass::kLimit, "%s: no memory for %d bytes", path, info.st_size);
+    return MakeError(ErrorClass::kLimit, "%s: no memory for %d bytes", path, size);
   }
+}
+
+absl::StatusOr<InputFile> InputFile::Open(const std::string& path) {
+  int64_t size = 0;
+  ATH_ASSIGN_OR_RETURN(int fd, OpenRegular(path, &size));
+  return InputFile(path, fd, size);
+}
+
+InputFile::~InputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
+
+InputFile& InputFile::operator=(InputFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+absl::Status InputFile::ReadAt(int64_t offset, void* out, int64_t n) const {
+  char* to = static_cast<char*>(out);
+  while (n > 0) {
+    ssize_t got = ::pread(fd_, to, std::min<int64_t>(n, int64_t{1} << 30), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return SystemError(path_, "cannot read", errno);
+    if (got == 0) return MakeError(ErrorClass::kFormat, "%s: ends at byte %d, having been cut short", path_, offset);
+    to += got, offset += got, n -= got;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WriteFileAtomic(const std::string& path, absl::Span<const absl::string_view> pieces) {

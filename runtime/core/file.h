@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -16,6 +17,27 @@ namespace athanor {
 // The content of a regular file. PATH error for what is missing, unreadable or no regular file (a FIFO is refused, not
 // waited for); LIMIT error for more than `max_bytes`, before they are read.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes);
+
+// An open regular file, read at any place. Safe to use from several threads.
+class InputFile {
+ public:
+  // PATH errors as ReadFile's.
+  static absl::StatusOr<InputFile> Open(const std::string& path);
+  ~InputFile();
+  InputFile(InputFile&& other) noexcept;
+  InputFile& operator=(InputFile&& other) noexcept;
+
+  int64_t size() const { return size_; }  // when it was opened
+  // Fills `n` bytes from `offset` on. PATH error if they cannot be read; FORMAT error if the file ends before, having
+  // been cut short after it was opened.
+  absl::Status ReadAt(int64_t offset, void* out, int64_t n) const;
+
+ private:
+  InputFile(std::string path, int fd, int64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}
+  std::string path_;
+  int fd_;
+  int64_t size_;
+};
 
 // Writes the pieces, one behind the other, to a temporary file "<path>.tmp-<pid>-<number>", syncs it, renames it to
 // `path` and syncs the folder. A link is followed; what is there and is no regular file is refused.

@@ -71,6 +71,21 @@ TEST_F(FileTest, RefusesWhatIsNotAReadableFile) {
   }
 }
 
+TEST_F(FileTest, ReadsAnyPlaceOfAnOpenFile) {
+  std::string path = Put("x", "0123456789");
+  auto file = InputFile::Open(path);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->size(), 10);
+  char bytes[4] = {};
+  ASSERT_TRUE(file->ReadAt(6, bytes, 4).ok());
+  EXPECT_EQ(std::string(bytes, 4), "6789");
+  ASSERT_TRUE(file->ReadAt(10, bytes, 0).ok());
+  fs::resize_file(path, 8);
+  ExpectError(file->ReadAt(6, bytes, 4), "FORMAT", path + ": ends at byte 8, having been cut short");
+  ExpectError(InputFile::Open(dir_).status(), "PATH", "is a directory");
+  ExpectError(InputFile::Open(Path("none")).status(), "PATH", "No such file");
+}
+
 TEST_F(FileTest, RefusesAFileAboveTheLimitWithoutReadingIt) {
   std::string path = Put("sparse", "");
   fs::resize_file(path, int64_t{1} << 40);
