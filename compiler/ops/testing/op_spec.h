@@ -33,6 +33,8 @@ class OpSpec {
   OpSpec& Name(std::string name);
   OpSpec& Attr(const std::string& name, AttrValue value);
   OpSpec& Attr(const std::string& name, int value) { return Attr(name, AttrValue(int64_t{value})); }
+  OpSpec& Attr(const std::string& name, bool value) { return Attr(name, AttrValue(value)); }
+  OpSpec& Attr(const std::string& name, double value) { return Attr(name, AttrValue(value)); }
   OpSpec& Attr(const std::string& name, const char* value) { return Attr(name, AttrValue(std::string(value))); }
 
   // Inputs in the operator's order: f32, uniform in [-1, 1]. An Input is given at each run, a Parameter is a variable,
