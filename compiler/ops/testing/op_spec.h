@@ -90,13 +90,14 @@ class OpSpec {
   };
 
   Tensor MakeData(int input) const;
-  // Adds values and the node; an entry "run" of them. False after a failure.
+  // The one-node graph, with the entry "run".
   absl::Status BuildGraph();
   absl::StatusOr<std::vector<DoubleTensor>> Evaluate(const std::map<ValueId, DoubleTensor>& data) const;
-  void CheckTypes() const;
+  // False: has failed, and what comes behind would only repeat it.
+  bool CheckTypes() const;
   void CheckSymbolicBatch() const;
   void CheckRoundTrips() const;
-  void CheckReference() const;
+  bool CheckReference() const;
   // op_spec_gradient.cc
   bool HasGradient(int input) const;
   void CheckGradient() const;
@@ -123,6 +124,8 @@ class OpSpec {
 namespace internal {
 // Uniform doubles that are floats, in [low, high): the same for the same key and stream.
 std::vector<double> RandomFloats(const std::string& key, uint64_t stream, int64_t count, double low, double high);
+// As many, evenly spaced in random order; none is the middle of the range.
+std::vector<double> KinkFreeFloats(const std::string& key, uint64_t stream, int64_t count, double low, double high);
 // The largest difference over the largest magnitude of `want` (or over `least`, when that is larger); infinity when a
 // NaN stands where none should.
 double RelativeError(const DoubleTensor& got, const DoubleTensor& want, double least);
