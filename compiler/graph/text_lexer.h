@@ -1,4 +1,4 @@
-// The tokens of the graph text, for text_parser.cc.
+// The tokens of the text of graphs and of programs, for their parsers.
 #ifndef ATHANOR_COMPILER_GRAPH_TEXT_LEXER_H_
 #define ATHANOR_COMPILER_GRAPH_TEXT_LEXER_H_
 
