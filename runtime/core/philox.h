@@ -36,6 +36,13 @@ class Philox {
     double u1 = (b[k] + 1.0) * 0x1p-32, u2 = b[k + 1] * 0x1p-32;
     return static_cast<float>(std::sqrt(-2.0 * std::log(u1)) * std::cos(6.283185307179586 * u2));
   }
+  // A stream of its own for each pair (one dropout node, one training step): the finaliser of SplitMix64 over both.
+  static uint64_t MixStream(uint64_t stream, uint64_t step) {
+    uint64_t z = stream * 0x9E3779B97F4A7C15u + step + 1;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+  }
   static float ToUniform(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
 
  private:
