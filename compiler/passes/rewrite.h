@@ -1,0 +1,48 @@
+// What several passes need when they rewrite a graph.
+#ifndef ATHANOR_COMPILER_PASSES_REWRITE_H_
+#define ATHANOR_COMPILER_PASSES_REWRITE_H_
+
+#include <vector>
+
+#include "compiler/graph/graph.h"
+#include "compiler/options.h"
+
+namespace athanor {
+
+// GRAPH error unless the graph has exactly one entry. The pointer is into `graph`.
+absl::StatusOr<GraphEntry*> OnlyEntry(Graph& graph);
+// CHECKs that the options hold exactly one entry: see CompileOptions::ForEntry.
+const EntryRequest& OnlyRequest(const CompileOptions& options);
+
+// Whether the entry is to get a backward pass.
+bool IsDifferentiated(const GraphEntry& entry, const CompileOptions& options);
+
+// One type an input, as InferTypes wants them.
+std::vector<TensorType> InputTypes(const Graph& graph, const Node& node);
+
+// How often each value is read: by nodes (each input counts), entry outputs, losses and updates.
+std::vector<int> CountUses(const Graph& graph);
+
+// Which values are needed by the outputs, the loss and the updates of any entry. `keep_effects`: and by impure nodes.
+std::vector<bool> NeededValues(const Graph& graph, bool keep_effects);
+
+// Many replacements of values at once, in linear time: Graph::ReplaceUses takes that for each.
+class ValueMap {
+ public:
+  explicit ValueMap(const Graph& graph) : to_(graph.values.size(), kNoValue) {}
+  // Everyone who reads `from` will read `to`, which must not be replaced itself later.
+  void Replace(ValueId from, ValueId to);
+  ValueId operator()(ValueId v) const;
+  void ApplyTo(Node& node) const;         // its inputs
+  void ApplyTo(GraphEntry& entry) const;  // outputs, loss and update sources
+
+ private:
+  std::vector<ValueId> to_;
+};
+
+// A node that is to go: Graph::Compact drops it.
+inline void Remove(Node& node) { node = Node(); }
+
+}  // namespace athanor
+
+#endif  // ATHANOR_COMPILER_PASSES_REWRITE_H_
