@@ -259,12 +259,11 @@ absl::Status ContainerReader::CheckPlaces(absl::Span<const TensorPlace> places) 
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::shared_ptr<const Tensor>>> ContainerReader::ReadTensors(
-    absl::Span<const TensorPlace> places) {
+absl::StatusOr<std::vector<Tensor>> ContainerReader::ReadTensors(absl::Span<const TensorPlace> places) {
   ATH_RETURN_IF_ERROR(CheckPlaces(places));
   XXH3_state_t checksum;
   XXH3_64bits_reset(&checksum);
-  std::vector<std::shared_ptr<const Tensor>> tensors;
+  std::vector<Tensor> tensors;
   for (const TensorPlace& p : places) {
     auto tensor = Tensor::Create(p.dtype, p.shape);
     if (!tensor.ok()) return AddContext(tensor.status(), name_);
@@ -276,7 +275,7 @@ absl::StatusOr<std::vector<std::shared_ptr<const Tensor>>> ContainerReader::Read
     ATH_RETURN_IF_ERROR(source_->Read(at + n, padding, pad));
     XXH3_64bits_update(&checksum, padding, pad);
     if (!AllZero(padding, pad)) return MakeError(damage(), "%s: the padding at byte %d is not zero", name_, at + n);
-    tensors.push_back(std::make_shared<const Tensor>(*std::move(tensor)));
+    tensors.push_back(*std::move(tensor));
   }
   if (XXH3_64bits_digest(&checksum) != tensor_checksum_) {
     return MakeError(damage(), "%s: is damaged: the checksum of its tensors differs", name_);

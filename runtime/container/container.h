@@ -105,7 +105,7 @@ class ContainerReader {
 
   // Reads all tensors of the file, whose places must be the section's: in order, without gaps or overlaps, of the size
   // of their type, with zeros between them; and checks the section's checksum. FORMAT, SHAPE, DTYPE and LIMIT errors.
-  absl::StatusOr<std::vector<std::shared_ptr<const Tensor>>> ReadTensors(absl::Span<const TensorPlace> places);
+  absl::StatusOr<std::vector<Tensor>> ReadTensors(absl::Span<const TensorPlace> places);
 
  private:
   static constexpr int kMaxDepth = 64;

@@ -82,9 +82,9 @@ TEST_F(ContainerTest, GivesBackWhatWasWritten) {
   auto tensors = reader->ReadTensors(places_);
   ASSERT_TRUE(tensors.ok()) << tensors.status();
   ASSERT_EQ(tensors->size(), 3u);
-  EXPECT_EQ((*tensors)[0]->as<float>(), a_.as<float>());
-  EXPECT_EQ((*tensors)[1]->num_elements(), 0);
-  EXPECT_EQ((*tensors)[2]->as<int64_t>(), c_.as<int64_t>());
+  EXPECT_EQ((*tensors)[0].as<float>(), a_.as<float>());
+  EXPECT_EQ((*tensors)[1].num_elements(), 0);
+  EXPECT_EQ((*tensors)[2].as<int64_t>(), c_.as<int64_t>());
 }
 
 TEST_F(ContainerTest, TheLayoutIsAsTheReadmeSays) {

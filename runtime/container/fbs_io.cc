@@ -174,13 +174,25 @@ absl::Status FbsReader::ReadPlaces(const FbsTables<fbs::TensorRef>* from, std::v
   return absl::OkStatus();
 }
 
+absl::Status LoadedTensors::CheckIndex(int index) const {
+  if (index >= 0 && index < static_cast<int>(tensors_.size())) return absl::OkStatus();
+  return MakeError(damage_, "%s: there is no tensor %d of %d", name_, index, tensors_.size());
+}
+
 absl::Status LoadedTensors::Get(int index, std::shared_ptr<const Tensor>* out) {
   if (index == -1) return absl::OkStatus();
-  if (index < 0 || index >= static_cast<int>(tensors_.size())) {
-    return MakeError(damage_, "%s: there is no tensor %d of %d", name_, index, tensors_.size());
-  }
+  ATH_RETURN_IF_ERROR(CheckIndex(index));
   used_[index] = 1;
-  *out = tensors_[index];
+  if (shared_[index] == nullptr) shared_[index] = std::make_shared<const Tensor>(std::move(tensors_[index]));
+  *out = shared_[index];
+  return absl::OkStatus();
+}
+
+absl::Status LoadedTensors::Take(int index, Tensor* out) {
+  ATH_RETURN_IF_ERROR(CheckIndex(index));
+  if (used_[index]) return MakeError(damage_, "%s: tensor %d belongs to two", name_, index);
+  used_[index] = 1;
+  *out = std::move(tensors_[index]);
   return absl::OkStatus();
 }
 

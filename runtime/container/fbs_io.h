@@ -97,17 +97,23 @@ class FbsReader {
 // Hands out the tensors of a file by index.
 class LoadedTensors {
  public:
-  LoadedTensors(std::string name, ErrorClass damage, std::vector<std::shared_ptr<const Tensor>> tensors)
-      : name_(std::move(name)), damage_(damage), tensors_(std::move(tensors)), used_(tensors_.size(), 0) {}
-  // Null for -1; an error for another index that is out of range.
+  LoadedTensors(std::string name, ErrorClass damage, std::vector<Tensor> tensors)
+      : name_(std::move(name)), damage_(damage), tensors_(std::move(tensors)), shared_(tensors_.size()),
+        used_(tensors_.size(), 0) {}
+  // The tensor, the same one for each call with the index; null for -1. An error for an index that is out of range.
   absl::Status Get(int index, std::shared_ptr<const Tensor>* out);
+  // The tensor as the caller's own. An error for an index that is out of range, -1 included, or was taken before.
+  absl::Status Take(int index, Tensor* out);
   // An error if some tensor was never asked for: files carry nothing that belongs to nobody.
   absl::Status CheckAllUsed() const;
 
  private:
+  absl::Status CheckIndex(int index) const;
+
   std::string name_;
   ErrorClass damage_;
-  std::vector<std::shared_ptr<const Tensor>> tensors_;
+  std::vector<Tensor> tensors_;
+  std::vector<std::shared_ptr<const Tensor>> shared_;
   std::vector<char> used_;
 };
 
