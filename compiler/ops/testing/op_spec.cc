@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/graph/model_io.h"
 #include "compiler/graph/text.h"
 #include "compiler/interpreter/interpreter.h"
 #include "gmock/gmock.h"
@@ -68,7 +69,7 @@ OpSpec& OpSpec::Attr(const std::string& name, AttrValue value) {
 }
 
 OpSpec& OpSpec::Input(Shape shape) {
-  ins_.push_back({.shape = std::move(shape), .given = {}});
+  ins_.push_back({.shape = std::move(shape)});
   return *this;
 }
 
@@ -88,7 +89,7 @@ OpSpec& OpSpec::IntInput(Shape shape, int64_t low, int64_t high, DType dtype) {
 OpSpec& OpSpec::Given(Tensor data) {
   Input(data.shape());
   ins_.back().dtype = data.dtype();
-  ins_.back().given = std::move(data);
+  ins_.back().given = std::make_shared<const Tensor>(std::move(data));
   return *this;
 }
 
@@ -235,6 +236,21 @@ bool OpSpec::CheckTypes() const {
   return good;
 }
 
+std::map<std::string, DoubleTensor> OpSpec::InputsOf(const Graph& graph) const {
+  std::map<std::string, DoubleTensor> inputs;
+  for (const NamedValue& in : graph.entries[0].inputs) {
+    if (auto it = data_.find(in.value); it != data_.end()) inputs[in.name] = it->second;
+  }
+  return inputs;
+}
+
+bool OpSpec::IsOpaque(ValueId v) const {
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    if (outs_[i].opaque && node_.outputs[i] == v) return true;
+  }
+  return false;
+}
+
 void OpSpec::CheckSymbolicBatch() const {
   std::vector<TensorType> types;
   for (size_t i = 0; i < ins_.size(); ++i) {
@@ -259,6 +275,12 @@ void OpSpec::CheckRoundTrips() const {
   auto parsed = ParseGraph(text);
   ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << text;
   EXPECT_EQ(ToText(*parsed, all), text);
+
+  auto bytes = SerializeModel(graph_);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  auto read = ParseModel(*bytes, "case.ath");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(ToText(*read, all), text) << "through the model file";
 }
 
 bool OpSpec::CheckReference() const {
@@ -292,14 +314,16 @@ void OpSpec::Check(Location where) {
   if (!CheckTypes()) return;
   if (symbolic_batch_) CheckSymbolicBatch();
   CheckRoundTrips();
-  if (CheckReference()) CheckGradient();
+  if (!CheckReference()) return;
+  CheckCompiledOutputs();
+  CheckGradient();
 }
 
 void OpSpec::ExpectError(ErrorClass error, const std::string& text, Location where) {
   ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
   absl::Status status = BuildGraph();
   ASSERT_FALSE(status.ok()) << "was accepted";
-  EXPECT_EQ(ErrorClassOf(status), ErrorClassName(error)) << status;
+  EXPECT_EQ(std::string(ErrorClassOf(status)), std::string(ErrorClassName(error))) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(text));
   EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("node \"node\" (", node_.op, ")")));
 }
@@ -310,9 +334,10 @@ void OpSpec::ExpectRunError(ErrorClass error, const std::string& text, Location 
   ASSERT_TRUE(built.ok()) << built;
   absl::Status status = Evaluate(data_).status();
   ASSERT_FALSE(status.ok()) << "the reference accepted it";
-  EXPECT_EQ(ErrorClassOf(status), ErrorClassName(error)) << status;
+  EXPECT_EQ(std::string(ErrorClassOf(status)), std::string(ErrorClassName(error))) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(text));
   EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("node \"node\" (", node_.op, ")")));
+  ExpectCompiledRunError(error);
 }
 
 }  // namespace athanor

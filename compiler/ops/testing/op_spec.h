@@ -14,6 +14,7 @@
 #define ATHANOR_COMPILER_OPS_TESTING_OP_SPEC_H_
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <source_location>
@@ -80,7 +81,7 @@ class OpSpec {
     DType dtype = DType::kF32;
     Shape shape;
     double low = -1, high = 1;
-    std::optional<Tensor> given;
+    std::shared_ptr<const Tensor> given = nullptr;
   };
   struct Out {
     bool omitted = false, opaque = false;
@@ -103,8 +104,14 @@ class OpSpec {
   void CheckGradient() const;
   absl::StatusOr<Graph> GradientGraph(std::vector<bool> needs) const;
   double NumericGradient(int input, int64_t element, const std::vector<DoubleTensor>& cotangents) const;
-  // op_spec_compiled.cc
-  void CheckCompiled(const Graph& graph, const std::string& entry) const;
+  // op_spec_compiled.cc: the graph has one entry, `expected` its outputs.
+  void CheckCompiledOutputs() const;
+  void CheckCompiled(const Graph& graph, const std::map<std::string, DoubleTensor>& inputs,
+                     const std::map<std::string, DoubleTensor>& expected) const;
+  void ExpectCompiledRunError(ErrorClass error) const;
+  // The case's data for the inputs of the graph's only entry, by name.
+  std::map<std::string, DoubleTensor> InputsOf(const Graph& graph) const;
+  bool IsOpaque(ValueId v) const;
 
   Node node_;
   std::string name_;

@@ -100,13 +100,10 @@ void OpSpec::CheckGradient() const {
   ASSERT_TRUE(graph.ok()) << graph.status();
 
   // Cotangents by name for the interpreter, and by output (empty: none) for the differences.
-  Interpreter::Tensors inputs;
+  Interpreter::Tensors inputs = InputsOf(*graph);
   std::vector<DoubleTensor> cotangents(outs_.size());
   for (const NamedValue& in : graph->entries[0].inputs) {
-    if (data_.contains(in.value)) {
-      inputs[in.name] = data_.at(in.value);
-      continue;
-    }
+    if (inputs.contains(in.name)) continue;
     int output = std::stoi(in.name.substr(3));
     DoubleTensor cotangent(graph->type(in.value).shape());
     cotangent.data = internal::RandomFloats(node_.op + "/" + name_, 1000 + output, cotangent.size(), -1, 1);
@@ -116,6 +113,7 @@ void OpSpec::CheckGradient() const {
   ASSERT_TRUE(interpreter.ok()) << interpreter.status();
   auto grads = interpreter->Run(inputs);
   ASSERT_TRUE(grads.ok()) << grads.status();
+  CheckCompiled(*graph, inputs, *grads);
 
   for (size_t i = 0; i < needs.size(); ++i) {
     if (!needs[i]) continue;

@@ -3,106 +3,166 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 
 namespace athanor {
 namespace {
 
-// y = a x^2 + (the fault). "SquareSlope" is its gradient: dx = 2 a x dy.
-OpDef Square(const char* name, std::function<double(double)> wrong_value, double wrong_slope) {
+using ::testing::HasSubstr;
+
+struct Faults {
+  double value = 0, slope = 0;           // relative, of the reference and of the gradient's reference
+  const char* algorithm = "logistic";    // of the kernel
+  bool has_gradient = true;
+};
+
+// The logistic function. Its gradient is the operator `name`Slope of (dy, y).
+OpDef Logistic(const std::string& name, Faults faults) {
   OpDef def;
   def.name = name;
   def.inputs = {{"x", ""}};
   def.outputs = {{"y", ""}};
-  def.attributes = {{.name = "a", .type = AttrType::kFloat, .default_value = 1.0, .min = 0}};
   def.infer = [](InferContext& c) -> absl::Status {
     ATH_RETURN_IF_ERROR(c.CheckFloating(0, "x"));
     ATH_RETURN_IF_ERROR(c.CheckRank(0, "x", 0, 2));
     c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
-  def.reference = [wrong_value](ReferenceContext& c) -> absl::Status {
+  def.reference = [faults](ReferenceContext& c) -> absl::Status {
     for (int64_t i = 0; i < c.Input(0).size(); ++i) {
-      double x = c.Input(0)[i];
-      if (x > 100) return c.Error(ErrorClass::kIndex, "element %d is above 100", i);
-      c.Output()[i] = c.attrs().Float("a") * x * x + wrong_value(x);
+      if (c.Input(0)[i] > 100) return c.Error(ErrorClass::kIndex, "element %d is above 100", i);
+      c.Output()[i] = (1 + faults.value) / (1 + std::exp(-c.Input(0)[i]));
     }
     return absl::OkStatus();
   };
-  if (!std::isnan(wrong_slope)) {
-    def.gradient = [wrong_slope](GradientContext& c) -> absl::Status {
-      ATH_ASSIGN_OR_RETURN(ValueId dx, c.Emit("SquareSlope", {c.OutputGrad(), c.Input(0)},
-                                              {{"factor", 2 * c.attrs().Float("a") * (1 + wrong_slope)}}));
+  def.lower = [faults](LowerContext& c) {
+    c.Emit("eltwise", {c.Input(0)}, {c.Output()}, {{"algorithm", std::string(faults.algorithm)}});
+    return absl::OkStatus();
+  };
+  if (faults.has_gradient) {
+    def.gradient = [name](GradientContext& c) -> absl::Status {
+      ATH_ASSIGN_OR_RETURN(ValueId dx, c.Emit(name + "Slope", {c.OutputGrad(), c.Output()}));
       c.SetInputGrad(0, dx);
       return absl::OkStatus();
     };
   }
   return def;
 }
-double Nothing(double) { return 0; }
-ATH_REGISTER_OP(Square("Square", Nothing, 0));
-ATH_REGISTER_OP(Square("SquareWrongValue", [](double x) { return 1e-9 * x * x; }, 0));
-ATH_REGISTER_OP(Square("SquareWrongSlope", Nothing, 1e-5));
-ATH_REGISTER_OP(Square("SquareNoGradient", Nothing, NAN));
 
-OpDef SquareSlope() {
+OpDef Slope(const std::string& name, Faults faults) {
   OpDef def;
-  def.name = "SquareSlope";
-  def.inputs = {{"dy", ""}, {"x", ""}};
+  def.name = name + "Slope";
+  def.inputs = {{"dy", ""}, {"y", ""}};
   def.outputs = {{"dx", ""}};
-  def.attributes = {{.name = "factor", .type = AttrType::kFloat}};
   def.infer = [](InferContext& c) {
     c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
-  def.reference = [](ReferenceContext& c) {
+  def.reference = [faults](ReferenceContext& c) {
     for (int64_t i = 0; i < c.Input(0).size(); ++i) {
-      c.Output()[i] = c.attrs().Float("factor") * c.Input(0)[i] * c.Input(1)[i];
+      double y = c.Input(1)[i];
+      c.Output()[i] = c.Input(0)[i] * y * (1 - y) * (1 + faults.slope);
     }
+    return absl::OkStatus();
+  };
+  def.lower = [](LowerContext& c) {
+    c.Emit("eltwise_backward", {c.Input(0), c.Input(1)}, {c.Output()}, {{"algorithm", std::string("logistic_dst")}});
     return absl::OkStatus();
   };
   return def;
 }
-ATH_REGISTER_OP(SquareSlope());
+
+[[maybe_unused]] const bool kRegistered = [] {
+  for (const auto& [name, faults] : std::vector<std::pair<std::string, Faults>>{
+           {"Good", {}},
+           {"WrongValue", {.value = 1e-8}},
+           {"WrongSlope", {.slope = 4e-6}},  // less than the kernels' tolerance
+           {"WrongKernel", {.algorithm = "tanh"}},
+           {"NoGradient", {.has_gradient = false}},
+       }) {
+    OpRegistry::Get().Register(Logistic(name, faults));
+    OpRegistry::Get().Register(Slope(name, faults));
+  }
+  return true;
+}();
+
+// What a case reports instead of failing this test.
+std::string FailuresOf(const std::function<void()>& check) {
+  ::testing::TestPartResultArray results;
+  {
+    ::testing::ScopedFakeTestPartResultReporter reporter(
+        ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &results);
+    check();
+  }
+  std::string text;
+  for (int i = 0; i < results.size(); ++i) absl::StrAppend(&text, results.GetTestPartResult(i).message(), "\n");
+  return text;
+}
+
+Tensor TwoPoints() { return Tensor::Of<float>({2}, {0.0f, 3.0f}); }
+const std::vector<double> kTwoValues = {0.5, 0.95257412682243336};
 
 TEST(OpSpec, AcceptsAGoodOperator) {
-  OpSpec("Square").Name("good").Input({3, 2}).Attr("a", 3).ExpectOutput({3, 2}).SymbolicBatch().Check();
-  OpSpec("Square").Given(Tensor::Of<float>({2}, {3.0f, -2.0f})).ExpectOutput({2}).ExpectValues({9, 4}).Check();
-  OpSpec("SquareNoGradient").Input({3}).ExpectOutput({3}).NotDifferentiable().Check();
-  OpSpec("Square").Input({3, 2, 1}).ExpectOutput({3, 2, 1}).ExpectError(ErrorClass::kShape, "expected rank 0 to 2");
-  OpSpec("Square").Input({3}).InputRange(150, 200).ExpectOutput({3}).ExpectRunError(ErrorClass::kIndex, "above 100");
+  OpSpec("Good").Name("good").Input({3, 2}).ExpectOutput({3, 2}).SymbolicBatch().Check();
+  OpSpec("Good").Given(TwoPoints()).ExpectOutput({2}).ExpectValues(kTwoValues).Check();
+  OpSpec("NoGradient").Input({3}).ExpectOutput({3}).NotDifferentiable().Check();
+  OpSpec("Good").Input({3, 2, 1}).ExpectOutput({3, 2, 1}).ExpectError(ErrorClass::kShape, "expected rank 0 to 2");
 }
 
-TEST(OpSpec, FindsAWrongShape) {
-  EXPECT_NONFATAL_FAILURE(OpSpec("Square").Input({3}).ExpectOutput({4}).Check(),
-                          "type of output 0 is f32[3], expected f32[4]");
+TEST(OpSpec, FindsAWrongType) {
+  EXPECT_THAT(FailuresOf([] { OpSpec("Good").Input({3}).ExpectOutput({4}).Check(); }),
+              HasSubstr("type of output 0 is f32[3], expected f32[4]"));
 }
 
-TEST(OpSpec, FindsAWrongValue) {
-  EXPECT_NONFATAL_FAILURE(OpSpec("SquareWrongValue").Given(Tensor::Of<float>({2}, {3.0f, -2.0f})).ExpectOutput({2})
-                              .ExpectValues({9, 4}).Check(),
-                          "reference of output 0");
+TEST(OpSpec, FindsAWrongReference) {
+  EXPECT_THAT(FailuresOf([] {
+                OpSpec("WrongValue").Given(TwoPoints()).ExpectOutput({2}).ExpectValues(kTwoValues).Check();
+              }),
+              HasSubstr("reference of output 0"));
 }
 
 TEST(OpSpec, FindsAWrongGradient) {
-  EXPECT_NONFATAL_FAILURE(OpSpec("SquareWrongSlope").Input({3, 2}).ExpectOutput({3, 2}).Check(), "gradient of input 0");
+  std::string failures = FailuresOf([] { OpSpec("WrongSlope").Input({3, 2}).ExpectOutput({3, 2}).Check(); });
+  EXPECT_THAT(failures, HasSubstr("gradient of input 0"));
+  EXPECT_THAT(failures, HasSubstr("finite differences give"));
+}
+
+TEST(OpSpec, FindsAWrongKernel) {
+  std::string failures = FailuresOf([] { OpSpec("WrongKernel").Input({3, 2}).ExpectOutput({3, 2}).Check(); });
+  EXPECT_THAT(failures, HasSubstr("the reference gives"));
+  EXPECT_THAT(failures, HasSubstr("compiled with 3 threads"));
 }
 
 TEST(OpSpec, FindsAMissingGradientAndAnUnexpectedOne) {
-  EXPECT_FATAL_FAILURE(OpSpec("SquareNoGradient").Input({3}).ExpectOutput({3}).Check(), "has no gradient");
-  EXPECT_NONFATAL_FAILURE(OpSpec("Square").Input({3}).ExpectOutput({3}).NotDifferentiable().Check(),
-                          "is said not to be differentiable");
+  EXPECT_THAT(FailuresOf([] { OpSpec("NoGradient").Input({3}).ExpectOutput({3}).Check(); }),
+              HasSubstr("has no gradient; say NotDifferentiable()"));
+  EXPECT_THAT(FailuresOf([] { OpSpec("Good").Input({3}).ExpectOutput({3}).NotDifferentiable().Check(); }),
+              HasSubstr("is said not to be differentiable"));
 }
 
 TEST(OpSpec, FindsAnErrorThatDoesNotCome) {
-  EXPECT_FATAL_FAILURE(OpSpec("Square").Input({3}).ExpectOutput({3}).ExpectError(ErrorClass::kShape, ""),
-                       "was accepted");
-  EXPECT_FATAL_FAILURE(OpSpec("Square").Input({3}).ExpectOutput({3}).ExpectRunError(ErrorClass::kIndex, ""),
-                       "the reference accepted it");
-  EXPECT_NONFATAL_FAILURE(OpSpec("Square").Input({3, 2, 1}).ExpectOutput({3}).ExpectError(ErrorClass::kShape, "axis"),
-                          "axis");
+  auto three = [] { return OpSpec("Good").Input({3}).ExpectOutput({3}); };
+  EXPECT_THAT(FailuresOf([&] { three().ExpectError(ErrorClass::kShape, ""); }), HasSubstr("was accepted"));
+  EXPECT_THAT(FailuresOf([&] { three().ExpectRunError(ErrorClass::kIndex, ""); }),
+              HasSubstr("the reference accepted it"));
+  EXPECT_THAT(FailuresOf([&] {
+                OpSpec("Good").Input({3}).InputRange(101, 110).ExpectOutput({3}).ExpectRunError(ErrorClass::kIndex,
+                                                                                                "above 100");
+              }),
+              HasSubstr("the kernel accepted it"));
+  EXPECT_THAT(FailuresOf([] {
+                OpSpec("Good").Input({3, 2, 1}).ExpectOutput({3}).ExpectError(ErrorClass::kShape, "no such words");
+              }),
+              HasSubstr("no such words"));
+  EXPECT_THAT(FailuresOf([] {
+                OpSpec("Good").Input({3, 2, 1}).ExpectOutput({3}).ExpectError(ErrorClass::kDtype, "expected rank");
+              }),
+              HasSubstr("DTYPE"));
 }
 
 TEST(OpSpec, KinkFreeDataKeepsItsDistance) {
