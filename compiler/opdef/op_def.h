@@ -58,6 +58,9 @@ struct OpTraits {
   // index of the input that is the output's gradient; the other input must be ReLU's output. -1: it is not that.
   bool is_relu = false;
   int relu_backward_grad_input = -1;
+  // Optional outputs that the gradient reads (saved statistics, a workspace): differentiate adds those that the forward
+  // node leaves out, so that models need not ask for them.
+  std::vector<int> gradient_outputs;
   // Adds two inputs of the same type. Of exactly one operator ("Add"): differentiate adds up gradients with it.
   bool accumulates_gradients = false;
   // Output 0 is linear in the weight and the bias is added to it, one element an output channel (dimension 1 of the
