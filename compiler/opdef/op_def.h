@@ -74,6 +74,10 @@ struct OpTraits {
   // {"lr", "step"}: scalar inputs of the train entry, shared by all parameters. "step" is s64 [] (1 in the first step),
   // every other f32 [].
   std::vector<std::string> optimizer_scalars;
+  // Optional s64 [] inputs that add_rng_inputs gives a node in a training entry, as inputs of the entry of the same names
+  // ({"seed", "step"}), and the int attribute (negative: not given) to which it gives a number of the node's own.
+  std::vector<std::string> rng_inputs;
+  std::string rng_stream_attr;
 };
 
 // What a channel-wise operator with these inputs does to dimension 1 of input 0: output 0 = x * scale[c] + shift[c].
@@ -87,6 +91,9 @@ using ChannelAffineFn =
 // Whether this node takes this post-op, where the kinds in OpTraits do not say enough (a phase, a mode). The post-op's
 // operand type is null for a unary one.
 using AcceptsPostOpFn = std::function<bool(const Node& node, const PostOp& post_op, const TensorType* operand)>;
+// Whether an optimizer with these attributes (its own, unchecked, defaults left out) uses this slot or scalar. Those it
+// does not are left out: absent inputs and outputs, in the same places.
+using OptimizerUsesFn = std::function<bool(const Attributes& attrs, absl::string_view slot_or_scalar)>;
 using InferFn = std::function<absl::Status(InferContext&)>;
 using GradientFn = std::function<absl::Status(GradientContext&)>;
 using LowerFn = std::function<absl::Status(LowerContext&)>;
@@ -105,6 +112,7 @@ struct OpDef {
   ReferenceFn reference;  // required: plain loops in double
   OpTraits traits;
   ChannelAffineFn channel_affine;   // batch norm in inference: folded into the weights before it. Null: not able
+  OptimizerUsesFn optimizer_uses;   // null: all of them
   AcceptsPostOpFn accepts_post_op;  // null: as OpTraits says, in every node
 };
 
