@@ -1,0 +1,90 @@
+// The pieces of softmax over one row of contiguous floats, for the instruction set being compiled: Highway's
+// foreach_target.h includes this file once for each.
+#if defined(ATHANOR_RUNTIME_KERNELS_SOFTMAX_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ATHANOR_RUNTIME_KERNELS_SOFTMAX_ROWS_INL_H_
+#undef ATHANOR_RUNTIME_KERNELS_SOFTMAX_ROWS_INL_H_
+#else
+#define ATHANOR_RUNTIME_KERNELS_SOFTMAX_ROWS_INL_H_
+#endif
+
+#include <hwy/contrib/math/math-inl.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+HWY_BEFORE_NAMESPACE();
+namespace athanor {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using FloatVec = hn::Vec<FloatTag>;
+
+inline int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
+
+// `count` floats, fewer than a vector holds, and `fill` behind them.
+inline FloatVec LoadPart(const float* p, int64_t count, float fill) {
+  const FloatTag d;
+  HWY_ALIGN float part[hn::MaxLanes(d)];
+  std::fill(std::copy_n(p, count, part), part + FloatLanes(), fill);
+  return hn::Load(d, part);
+}
+
+inline void StorePart(FloatVec v, float* p, int64_t count) {
+  const FloatTag d;
+  HWY_ALIGN float part[hn::MaxLanes(d)];
+  hn::Store(v, d, part);
+  std::copy_n(part, count, p);
+}
+
+// e^x for x <= 0. Highway's Exp makes 0 of NaN, which would hide it from the loss.
+inline FloatVec ExpOrNaN(FloatVec x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(FloatTag(), x));
+}
+
+inline float RowMax(const float* x, int64_t n) {
+  const FloatTag d;
+  const float lowest = -std::numeric_limits<float>::infinity();
+  FloatVec max = hn::Set(d, lowest);
+  int64_t i = 0;
+  for (; i + FloatLanes() <= n; i += FloatLanes()) max = hn::Max(max, hn::LoadU(d, x + i));
+  if (i < n) max = hn::Max(max, LoadPart(x + i, n - i, lowest));
+  return hn::GetLane(hn::MaxOfLanes(d, max));
+}
+
+// The sum of e^(x - max); stores the terms in y unless it is null. y may be x.
+inline float RowExpSum(const float* x, int64_t n, float max, float* y) {
+  const FloatTag d;
+  const FloatVec shift = hn::Set(d, max);
+  FloatVec sum = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + FloatLanes() <= n; i += FloatLanes()) {
+    const FloatVec e = ExpOrNaN(hn::Sub(hn::LoadU(d, x + i), shift));
+    sum = hn::Add(sum, e);
+    if (y != nullptr) hn::StoreU(e, d, y + i);
+  }
+  if (i < n) {
+    // Behind the row stand values that add nothing, even where the maximum is NaN or infinite.
+    const FloatVec e = ExpOrNaN(hn::Sub(LoadPart(x + i, n - i, 0), shift));
+    sum = hn::Add(sum, hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(n - i)), e));
+    if (y != nullptr) StorePart(e, y + i, n - i);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+// y = (x - shift) * scale. y may be x.
+inline void RowShiftScale(const float* x, int64_t n, float shift, float scale, float* y) {
+  const FloatTag d;
+  const FloatVec s = hn::Set(d, shift), f = hn::Set(d, scale);
+  int64_t i = 0;
+  for (; i + FloatLanes() <= n; i += FloatLanes()) hn::StoreU(hn::Mul(hn::Sub(hn::LoadU(d, x + i), s), f), d, y + i);
+  if (i < n) StorePart(hn::Mul(hn::Sub(LoadPart(x + i, n - i, 0), s), f), y + i, n - i);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace athanor
+HWY_AFTER_NAMESPACE();
+
+#endif  // ATHANOR_RUNTIME_KERNELS_SOFTMAX_ROWS_INL_H_
