@@ -41,7 +41,7 @@ struct Forward {
   using PrimitiveDesc = inner_product_forward::primitive_desc;
   using Primitive = inner_product_forward;
   static absl::StatusOr<Operands> Read(const CallSpec& spec) {
-    bool bias;
+    bool bias = false;
     ATH_RETURN_IF_ERROR(ReadAttr(spec, "bias", &bias));
     ATH_RETURN_IF_ERROR(CheckOperandCounts(spec, bias ? 3 : 2, 1));
     Operands o{spec.inputs[0], spec.inputs[1], spec.outputs[0], std::nullopt};
@@ -102,7 +102,7 @@ struct BackwardWeights {
   using PrimitiveDesc = inner_product_backward_weights::primitive_desc;
   using Primitive = inner_product_backward_weights;
   static absl::StatusOr<Operands> Read(const CallSpec& spec) {
-    bool bias;
+    bool bias = false;
     ATH_RETURN_IF_ERROR(ReadAttr(spec, "bias", &bias));
     ATH_RETURN_IF_ERROR(CheckOperands(spec, 2, bias ? 2 : 1));
     Operands o{spec.inputs[0], spec.outputs[0], spec.inputs[1], std::nullopt};

@@ -158,7 +158,7 @@ absl::StatusOr<softmax::Args> Read(const CallSpec& spec) {
   for (const MemoryDesc& d : spec.inputs) ATH_RETURN_IF_ERROR(CheckOperand(spec, "an input", d, dims));
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "the output", spec.outputs[0], dims));
   softmax::Args args;
-  int64_t axis;
+  int64_t axis = 0;
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "axis", &axis));
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "log", &args.log));
   if (axis < 0 || axis >= static_cast<int64_t>(dims.size())) {
