@@ -56,8 +56,7 @@ class Differentiator {
     }
     grads_[entry_.loss] = One();
     for (size_t n = graph_.nodes.size(); n-- > 0;) {
-      const Node node = graph_.nodes[n];  // a copy: the backward nodes are put into the same vector
-      ATH_RETURN_IF_ERROR(Backward(node));
+      ATH_RETURN_IF_ERROR(Backward(n));
     }
     return AddOutputs();
   }
@@ -124,7 +123,8 @@ class Differentiator {
     return graph_.AddValue(std::move(one));
   }
 
-  absl::Status Backward(const Node& node) {
+  absl::Status Backward(size_t n) {
+    Node node = graph_.nodes[n];  // a copy: the backward nodes are put into the same vector
     std::vector<ValueId> output_grads;
     for (ValueId v : node.outputs) output_grads.push_back(v == kNoValue ? kNoValue : grads_[v]);
     std::vector<bool> needs;
@@ -146,11 +146,31 @@ class Differentiator {
                          DescribeNode(node), graph_.value(node.inputs[i]).name, graph_.type(node.inputs[i]).ToString());
       }
     }
+    ATH_RETURN_IF_ERROR(AddGradientOutputs(*def, node));
+    graph_.nodes[n] = node;
+    output_grads.resize(node.outputs.size(), kNoValue);
     GradientContext context(&graph_, node, std::move(output_grads), needs, &names_);
     ATH_RETURN_IF_ERROR(def->gradient(context));
     for (size_t i = 0; i < needs.size(); ++i) {
       if (needs[i]) ATH_RETURN_IF_ERROR(Accumulate(context, node.inputs[i], context.input_grads()[i]));
     }
+    return absl::OkStatus();
+  }
+
+  // See OpTraits::gradient_outputs.
+  absl::Status AddGradientOutputs(const OpDef& def, Node& node) {
+    std::vector<int> added;
+    for (int i : def.traits.gradient_outputs) {
+      if (static_cast<int>(node.outputs.size()) <= i) node.outputs.resize(i + 1, kNoValue);
+      if (node.outputs[i] != kNoValue) continue;
+      Value value;
+      value.name = names_.Unique(absl::StrCat(node.name, ".", def.outputs[i].name));
+      node.outputs[i] = graph_.AddValue(std::move(value));
+      added.push_back(i);
+    }
+    if (added.empty()) return absl::OkStatus();
+    ATH_ASSIGN_OR_RETURN(std::vector<TensorType> types, InferTypes(def, node, InputTypes(graph_, node)));
+    for (int i : added) graph_.values[node.outputs[i]].type = types[i];
     return absl::OkStatus();
   }
 

@@ -72,6 +72,26 @@ TEST(DifferentiateTest, GradientsOfAValueThatIsReadTwiceAreAddedUp) {
              Gradients(), /*idempotent=*/false);
 }
 
+TEST(DifferentiateTest, OutputsThatTheGradientReadsAreAdded) {
+  ExpectPass(Differentiate, R"(
+    %w : parameter f32[4,2] = zeros
+    %one : constant f32[2] = [1,1]
+    %y = T.Norm(%w, %one, %one) {training=true} @"bn" : f32[4,2]
+    %loss = T.Sum(%y) @"sum" : f32[]
+    entry "e" () -> (loss=%loss) loss %loss)",
+             R"(
+    %w : parameter f32[4,2] = zeros
+    %one : constant f32[2] = [1,1]
+    %"grad:loss" : constant f32[] = [1]
+    %y, %bn.stats = T.Norm(%w, %one, %one) {fuse_relu=false, training=true} @"bn" : f32[4,2], f32[2]
+    %loss = T.Sum(%y) @"sum" : f32[]
+    %sum/grad.T.Fill = T.Fill(%"grad:loss", %y) @"sum/grad.T.Fill" : f32[4,2]
+    %bn/grad.T.NormGrad.dx, %bn/grad.T.NormGrad.dscale, %bn/grad.T.NormGrad.dshift =
+        T.NormGrad(%w, %sum/grad.T.Fill, %bn.stats) {fuse_relu=false} @"bn/grad.T.NormGrad" : f32[4,2], f32[2], f32[2]
+    entry "e" () -> (loss=%loss, "grad:w"=%bn/grad.T.NormGrad.dx) loss %loss)",
+             Gradients(), /*idempotent=*/false);
+}
+
 TEST(DifferentiateTest, OnlyWhatLiesBetweenAParameterAndTheLossNeedsAGradient) {
   // T.Square has none: before the parameter, and beside the loss, that does not matter.
   auto graph = Differentiate(GraphOf(R"(

@@ -254,6 +254,7 @@ void RegisterNorm() {
     return absl::OkStatus();
   };
   norm.traits.phase_attr = "training";
+  norm.traits.gradient_outputs = {1};
   norm.traits.fused_relu_workspace_output = 2;
   norm.traits.accepts_unary_post_ops = true;
   norm.channel_affine = [](const Node& node,
@@ -282,9 +283,18 @@ void RegisterNorm() {
 // T.Same vanishes; T.Twice is x + x; T.Four is T.Twice of T.Twice; T.Forever expands to itself; T.Swap gives its inputs
 // back in the other order; T.Odd expands to another type.
 void RegisterExpanding() {
-  auto expanding = [](const std::string& name, ExpandFn expand) {
+  auto expanding = [](const std::string& name, ExpandFn expand, double factor = 1) {
     OpDef def = Unary(name, [](double x) { return x; });
+    if (factor == 2) def = Unary(name, [](double x) { return 2 * x; });
     def.expand = std::move(expand);
+    def.gradient = [factor](GradientContext& c) -> absl::Status {
+      ValueId dx = c.OutputGrad();
+      if (factor == 2) {
+        ATH_ASSIGN_OR_RETURN(dx, c.Emit("T.Add", {dx, dx}));
+      }
+      c.SetInputGrad(0, dx);
+      return absl::OkStatus();
+    };
     OpRegistry::Get().Register(std::move(def));
   };
   auto to = [](const std::string& op, bool twice) -> ExpandFn {
@@ -299,7 +309,7 @@ void RegisterExpanding() {
     c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   });
-  expanding("T.Twice", to("T.Add", true));
+  expanding("T.Twice", to("T.Add", true), 2);
   expanding("T.Forever", to("T.Forever", false));
   expanding("T.Odd", to("T.Sum", false));
   expanding("T.Lazy", [](ExpandContext&) { return absl::OkStatus(); });
