@@ -197,7 +197,11 @@ struct Call {
 absl::StatusOr<Call> Read(const CallSpec& spec) {
   Call call;
   ATH_RETURN_IF_ERROR(CheckOperands(spec, 1, 1));
-  ATH_RETURN_IF_ERROR(ReadReduction(spec, spec.inputs[0], spec.outputs[0], &call.algorithm, &call.nest));
+  ATH_RETURN_IF_ERROR(ReadAttr(spec, "algorithm", &call.algorithm));
+  if (call.algorithm != "sum" && call.algorithm != "mean" && call.algorithm != "max") {
+    return CallError(spec, "unknown algorithm \"%s\"", call.algorithm);
+  }
+  ATH_RETURN_IF_ERROR(ReadReduction(spec, spec.inputs[0], spec.outputs[0], &call.nest));
   return call;
 }
 

@@ -36,16 +36,11 @@ ReductionNest MakeNest(const Shape& x, const Ints& axes) {
   return nest;
 }
 
-absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, std::string* algorithm,
-                           ReductionNest* nest) {
+absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, ReductionNest* nest) {
   Ints axes;
   bool keepdims = false;
-  ATH_RETURN_IF_ERROR(ReadAttr(spec, "algorithm", algorithm));
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "axes", &axes));
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "keepdims", &keepdims));
-  if (*algorithm != "sum" && *algorithm != "mean" && *algorithm != "max") {
-    return CallError(spec, "unknown algorithm \"%s\"", *algorithm);
-  }
   const int64_t rank = static_cast<int64_t>(x.dims.size());
   for (size_t i = 0; i < axes.size(); ++i) {
     if (axes[i] < (i == 0 ? 0 : axes[i - 1] + 1) || axes[i] >= rank) {

@@ -3,7 +3,6 @@
 #define ATHANOR_RUNTIME_KERNELS_REDUCTION_NEST_H_
 
 #include <array>
-#include <string>
 
 #include "runtime/kernels/own_loop.h"
 
@@ -45,10 +44,9 @@ struct ReductionNest {
 // `axes` are in range, in ascending order, each once; no dimension is 0.
 ReductionNest MakeNest(const Shape& x, const Ints& axes);
 
-// Reads attributes algorithm ("sum", "mean", "max"), axes and keepdims of a call that reduces x to y (or brings the
-// gradient of y back to x), and checks them and y. PLAN errors.
-absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, std::string* algorithm,
-                           ReductionNest* nest);
+// Reads attributes axes and keepdims of a call that reduces x to y (or brings the gradient of y back to x), and checks
+// them and y. PLAN errors.
+absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, ReductionNest* nest);
 
 }  // namespace athanor
 
