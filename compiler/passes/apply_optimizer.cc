@@ -68,6 +68,10 @@ class OptimizerAdder {
 
   absl::Status AddScalars() {
     for (const std::string& name : def_.traits.optimizer_scalars) {
+      if (!Uses(name)) {
+        scalars_.push_back(kNoValue);
+        continue;
+      }
       TensorType type(name == "step" ? DType::kS64 : DType::kF32, {});
       auto given = std::find_if(entry_.inputs.begin(), entry_.inputs.end(),
                                 [&](const NamedValue& input) { return input.name == name; });
@@ -95,12 +99,21 @@ class OptimizerAdder {
     node.inputs = {gradient.parameter, gradient.value};
     std::vector<ValueId> variables = {gradient.parameter};
     for (const std::string& slot : def_.traits.optimizer_slots) {
-      ATH_ASSIGN_OR_RETURN(ValueId state, AddSlot(absl::StrCat(node.name, ".", slot), type));
+      ValueId state = kNoValue;
+      if (Uses(slot)) {
+        ATH_ASSIGN_OR_RETURN(state, AddSlot(absl::StrCat(node.name, ".", slot), type));
+      }
       node.inputs.push_back(state);
       variables.push_back(state);
     }
     node.inputs.insert(node.inputs.end(), scalars_.begin(), scalars_.end());
+    DropAbsentEnd(node.inputs);
+    DropAbsentEnd(variables);
     for (ValueId variable : variables) {
+      if (variable == kNoValue) {
+        node.outputs.push_back(kNoValue);
+        continue;
+      }
       node.outputs.push_back(
           AddValue(names_.Unique(absl::StrCat(graph_.value(variable).name, ".next")), type, ValueKind::kNode));
       entry_.updates.emplace_back(variable, node.outputs.back());
@@ -111,6 +124,14 @@ class OptimizerAdder {
   }
 
  private:
+  bool Uses(const std::string& slot_or_scalar) const {
+    return !def_.optimizer_uses || def_.optimizer_uses(attrs_, slot_or_scalar);
+  }
+
+  static void DropAbsentEnd(std::vector<ValueId>& values) {
+    while (!values.empty() && values.back() == kNoValue) values.pop_back();
+  }
+
   ValueId AddValue(std::string name, TensorType type, ValueKind kind) {
     Value value;
     value.name = std::move(name);
@@ -133,7 +154,7 @@ class OptimizerAdder {
   absl::Status CheckTypes(Node& node, const TensorType& expected) const {
     ATH_ASSIGN_OR_RETURN(std::vector<TensorType> types, InferTypes(def_, node, InputTypes(graph_, node)));
     for (size_t i = 0; i < types.size(); ++i) {
-      if (types[i] == expected) continue;
+      if (node.outputs[i] == kNoValue || types[i] == expected) continue;
       return MakeError(ErrorClass::kGraph, "%s: output \"%s\" is %s, but updates a variable of type %s",
                        DescribeNode(node), def_.outputs[i].name, types[i].ToString(), expected.ToString());
     }

@@ -26,6 +26,11 @@ absl::StatusOr<Graph> InferShapes(Graph graph, const CompileOptions& options);
 // Sets each operator's phase attribute (OpTraits::phase_attr) to GraphEntry::training.
 absl::StatusOr<Graph> SelectPhase(Graph graph, const CompileOptions& options);
 
+// In a training entry: gives every operator that draws random numbers (OpTraits::rng_inputs) the inputs it lacks, as
+// s64 [] inputs of the entry ("seed", "step") that all share, and a stream of its own. GRAPH error where the entry has
+// an input of that name and another type.
+absl::StatusOr<Graph> AddRngInputs(Graph graph, const CompileOptions& options);
+
 // With options.freeze_parameters, for an entry that neither updates variables nor will be differentiated: variables
 // with data become constants.
 absl::StatusOr<Graph> FreezeParameters(Graph graph, const CompileOptions& options);
@@ -41,8 +46,9 @@ absl::StatusOr<Graph> Expand(Graph graph, const CompileOptions& options);
 absl::StatusOr<Graph> Differentiate(Graph graph, const CompileOptions& options);
 
 // With options.optimizer: one node of its operator for each output "grad:<parameter>", with new state variables
-// "<parameter>/<op in lower case>.<slot>" that start as zeros, and updates of both. Scalars ("lr", "step") become entry
-// inputs shared by all. The gradient outputs go away unless options.gradients_as_outputs.
+// "<parameter>/<op in lower case>.<slot>" that start as zeros, and updates of both; without the slots and scalars that
+// the operator does not use with these attributes. Scalars ("lr", "step") become entry inputs shared by all. The
+// gradient outputs go away unless options.gradients_as_outputs.
 absl::StatusOr<Graph> ApplyOptimizer(Graph graph, const CompileOptions& options);
 
 // Computes pure nodes whose inputs are all constant, by the reference in double. Leaves a result alone that is larger
