@@ -85,7 +85,7 @@ class GradientContext : public OpContext {
   // kNoValue when nothing depends on that output.
   ValueId OutputGrad(int i = 0) const { return output_grads_[i]; }
   bool NeedsGrad(int i) const { return HasInput(i) && needs_grad_[i]; }
-  const TensorType& TypeOf(ValueId v) const { return graph_->type(v); }
+  TensorType TypeOf(ValueId v) const { return graph_->type(v); }  // a copy: Emit moves the graph's values
   void SetInputGrad(int i, ValueId v) { input_grads_[i] = v; }
   const std::vector<ValueId>& input_grads() const { return input_grads_; }
 
@@ -98,7 +98,7 @@ class GradientContext : public OpContext {
   ValueId Constant(float v);
   ValueId Constant(Tensor t);
   // Sums `grad` over the dimensions along which an operand of type `to` was broadcast, and reshapes it to `to`.
-  absl::StatusOr<ValueId> ReduceTo(ValueId grad, const TensorType& to);
+  absl::StatusOr<ValueId> ReduceTo(ValueId grad, TensorType to);
 
  private:
   Graph* graph_;
@@ -118,7 +118,7 @@ class ExpandContext : public OpContext {
       : OpContext(std::make_shared<const Node>(node)), graph_(graph), names_(names),
         outputs_(node.outputs.size(), kNoValue) {}
   ValueId Input(int i) const { return node().inputs[i]; }
-  const TensorType& TypeOf(ValueId v) const { return graph_->type(v); }
+  TensorType TypeOf(ValueId v) const { return graph_->type(v); }  // a copy: Emit moves the graph's values
   // As in GradientContext; the node is named "softmax/Exp".
   absl::StatusOr<std::vector<ValueId>> EmitMulti(const std::string& op, std::vector<ValueId> inputs, Attributes attrs,
                                                  int num_outputs);

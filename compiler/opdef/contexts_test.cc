@@ -141,6 +141,14 @@ TEST_F(EmitTest, TheNodeMayLiveInTheGraphItGrows) {
   EXPECT_EQ(c.node().name, "conv1");
 }
 
+TEST_F(EmitTest, TypesSurviveTheGrowthOfTheGraph) {
+  GradientContext c(&graph_, node_, {kNoValue}, {true});
+  graph_.values.shrink_to_fit();
+  const TensorType& before = c.TypeOf(c.Input(0));
+  for (int i = 0; i < 20; ++i) c.Constant(1.0f);
+  EXPECT_EQ(before.ToString(), "f32[2,6,4]");
+}
+
 TEST_F(EmitTest, ReduceToSumsWhatWasBroadcast) {
   TensorType g{DType::kF32, {2, 6, 4}};
   EXPECT_EQ(Reduced(g, g), "f32[2,6,4]");

@@ -69,7 +69,7 @@ ValueId GradientContext::Constant(Tensor t) {
   return AddConstant(*graph_, ScopeOf(*graph_, names_, own_names_), node(), std::move(t));
 }
 
-absl::StatusOr<ValueId> GradientContext::ReduceTo(ValueId grad, const TensorType& to) {
+absl::StatusOr<ValueId> GradientContext::ReduceTo(ValueId grad, TensorType to) {
   const TensorType from = TypeOf(grad);
   const int extra = from.rank() - to.rank();
   if (extra < 0) {
