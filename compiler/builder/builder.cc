@@ -74,16 +74,15 @@ bool GraphBuilder::CheckRank(const Layer& layer, Var x, int rank) {
 }
 
 int64_t GraphBuilder::Known(const Layer& layer, Var x, int dim) {
-  const Dim& d = TypeOf(x).dims[dim];
+  const Dim d = TypeOf(x).dims[dim];
   if (!d.symbolic() && d.size >= 1) return d.size;
   Fail(layer, ErrorClass::kShape, "input \"%s\" is %s: dimension %d must be a number, at least 1, to size the weight",
        graph_.value(x.id).name, TypeOf(x).ToString(), dim);
   return 0;
 }
 
-const TensorType& GraphBuilder::TypeOf(Var v) const {
-  static const auto* none = new TensorType;
-  return v.id < 0 || v.id >= static_cast<ValueId>(graph_.values.size()) ? *none : graph_.type(v.id);
+TensorType GraphBuilder::TypeOf(Var v) const {
+  return v.id < 0 || v.id >= static_cast<ValueId>(graph_.values.size()) ? TensorType() : graph_.type(v.id);
 }
 
 Var GraphBuilder::AddLeaf(Value value, const char* what, Location where) {

@@ -144,7 +144,7 @@ class GraphBuilder {
   void Entry(const std::string& name, EntryOptions options, Location where = Location::current());
 
   // The type so far, undefined for none: shapes to compute with.
-  const TensorType& TypeOf(Var v) const;
+  TensorType TypeOf(Var v) const;
   const absl::Status& status() const { return status_; }
   // The graph, which VerifyGraph accepts, or the first error. The builder is empty afterwards.
   absl::StatusOr<Graph> Build();

@@ -11,14 +11,12 @@ namespace {
 // torch.nn.Linear and _ConvNd start the weight by kaiming_uniform_(a = sqrt(5)), which is +-1/sqrt(fan_in), and the
 // bias uniformly in the same range.
 Initializer WeightInit(const Initializer& given) {
-  if (!given.kind.empty()) return given;
-  return {"kaiming_uniform", {{"a", std::sqrt(5.0)}}};
+  return given.kind.empty() ? Initializer{"kaiming_uniform", {{"a", std::sqrt(5.0)}}} : given;
 }
 
 Initializer BiasInit(const Initializer& given, int64_t fan_in) {
   if (!given.kind.empty()) return given;
-  double bound = 1 / std::sqrt(static_cast<double>(fan_in));
-  return {"uniform", {{"low", -bound}, {"high", bound}}};
+  return {"kaiming_uniform", {{"a", std::sqrt(5.0)}, {"fan_in", fan_in}}};
 }
 
 }  // namespace
@@ -86,7 +84,7 @@ Var GraphBuilder::BatchNorm(Var x, BatchNormOptions o, Location where) {
   const int64_t channels = Known(layer, x, 1);
   if (channels == 0) return {};
   auto named = [&](const char* suffix) { return absl::StrCat(layer.name, suffix); };
-  const Initializer zeros{"zeros", {}}, ones{"constant", {{"value", 1.0}}};
+  const Initializer zeros{"zeros", {}}, ones{"ones", {}};
   Var scale = Parameter(named(".weight"), {channels}, ones, where);
   Var bias = Parameter(named(".bias"), {channels}, zeros, where);
   Var mean = State(named(".running_mean"), {channels}, zeros, where);
