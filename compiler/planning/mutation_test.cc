@@ -164,7 +164,7 @@ TEST(MutationTest, EveryHarmfulMutantIsRefused) {
   std::set<Fault::Kind> kinds;
   std::unordered_set<std::string> seen;
   int harmful = 0, outside = 0, harmless = 0, harmless_accepted = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 250; ++i) {
     const Plan good = Planned(RandomProgram(rng, 4 + static_cast<int>(Below(rng, 24))));
     ASSERT_EQ(VerifyMemory(good), absl::OkStatus()) << TextOf(good);
     seen.insert(TextOf(good));
