@@ -144,6 +144,11 @@ OpSpec& OpSpec::SymbolicBatch() {
   return *this;
 }
 
+OpSpec& OpSpec::Training() {
+  training_ = true;
+  return *this;
+}
+
 OpSpec& OpSpec::NotDifferentiable() {
   not_differentiable_ = true;
   return *this;
@@ -185,7 +190,7 @@ absl::Status OpSpec::BuildGraph() {
   ATH_ASSIGN_OR_RETURN(def_, FindOp(node_));
   graph_ = Graph();
   graph_.name = "case";
-  GraphEntry entry{"run", false, {}, {}, kNoValue, {}};
+  GraphEntry entry{"run", training_, {}, {}, kNoValue, {}};
   std::vector<TensorType> types;
   for (size_t i = 0; i < ins_.size(); ++i) {
     const In& in = ins_[i];
@@ -255,7 +260,7 @@ void OpSpec::CheckSymbolicBatch() const {
   std::vector<TensorType> types;
   for (size_t i = 0; i < ins_.size(); ++i) {
     types.push_back(ins_[i].absent ? TensorType() : TensorType::Of(ins_[i].dtype, ins_[i].shape));
-    if (!ins_[i].absent && !ins_[i].parameter) types.back().dims.at(0) = Dim("N");
+    if (!ins_[i].parameter && types.back().rank() > 0) types.back().dims[0] = Dim("N");
   }
   Node node = node_;
   auto inferred = InferTypes(*def_, node, types);
@@ -263,7 +268,7 @@ void OpSpec::CheckSymbolicBatch() const {
   for (size_t i = 0; i < outs_.size(); ++i) {
     if (outs_[i].omitted) continue;
     TensorType expected = outs_[i].type;
-    expected.dims.at(0) = Dim("N");
+    if (expected.rank() > 0) expected.dims[0] = Dim("N");
     EXPECT_EQ((*inferred)[i].ToString(), expected.ToString()) << "type of output " << i << " with a symbolic batch";
   }
 }

@@ -34,6 +34,7 @@ class OpSpec {
   OpSpec& Name(std::string name);
   OpSpec& Attr(const std::string& name, AttrValue value);
   OpSpec& Attr(const std::string& name, int value) { return Attr(name, AttrValue(int64_t{value})); }
+  OpSpec& Attr(const std::string& name, int64_t value) { return Attr(name, AttrValue(value)); }
   OpSpec& Attr(const std::string& name, bool value) { return Attr(name, AttrValue(value)); }
   OpSpec& Attr(const std::string& name, double value) { return Attr(name, AttrValue(value)); }
   OpSpec& Attr(const std::string& name, const char* value) { return Attr(name, AttrValue(std::string(value))); }
@@ -59,9 +60,11 @@ class OpSpec {
   OpSpec& OpaqueOutput(Shape shape, DType dtype);
   OpSpec& OmitOutput();  // an optional output that is not wanted
 
-  // Dimension 0 of every Input, Given and IntInput and of every output is the batch: the shape rule must hold with a
-  // symbol there.
+  // Dimension 0 of every Input, Given and IntInput and of every output is the batch (scalars have none): the shape rule
+  // must hold with a symbol there.
   OpSpec& SymbolicBatch();
+  // The entry is one of training: it sets the operator's phase.
+  OpSpec& Training();
   // The operator has no gradient.
   OpSpec& NotDifferentiable();
   OpSpec& NoGradient(int input);            // has none for this input
@@ -117,7 +120,7 @@ class OpSpec {
   std::string name_;
   std::vector<In> ins_;
   std::vector<Out> outs_;
-  bool symbolic_batch_ = false, not_differentiable_ = false;
+  bool symbolic_batch_ = false, training_ = false, not_differentiable_ = false;
   std::set<int> no_gradient_, no_gradient_from_;
   double tolerance_ = 1e-5;
 
