@@ -21,10 +21,10 @@ void ExpectSeconds(const CompileOptions& options, bool trained, size_t least_nod
   ASSERT_TRUE(graph.ok()) << graph.status();
   EXPECT_GE(graph->nodes.size(), least_nodes);
   for (const PassTime& time : times) {
-    EXPECT_LT(time.seconds, 20) << time.pass;  // about 0.2 on an idle machine; sanitizers take ten times that
+    EXPECT_LT(time.seconds, 30) << time.pass;  // about 0.2 on an idle machine; sanitizers take ten times that
     ::testing::Test::RecordProperty(time.pass, absl::StrFormat("%.3f s", time.seconds));
   }
-  EXPECT_LT(total.count(), 100);
+  EXPECT_LT(total.count(), 200);
 }
 
 TEST(LongChainTest, Inference) { ExpectSeconds(TestOptions(), /*trained=*/false, kLength / 2); }
