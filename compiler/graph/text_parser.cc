@@ -3,10 +3,10 @@
 #include <optional>
 #include <unordered_map>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "compiler/graph/text.h"
 #include "compiler/graph/text_lexer.h"
 

@@ -132,7 +132,7 @@ void ExpectSameBits(const std::vector<T>& values, DType dtype) {
   auto tensor = Tensor::Create(dtype, shape);
   ASSERT_TRUE(tensor.ok());
   ASSERT_EQ(tensor->bytes(), static_cast<int64_t>(values.size() * sizeof(T)));
-  std::memcpy(tensor->data(), values.data(), tensor->bytes());
+  if (!values.empty()) std::memcpy(tensor->data(), values.data(), tensor->bytes());
   v.data = std::make_shared<const Tensor>(*std::move(tensor));
   g.AddValue(v);
   Graph back = Parsed(ToText(g, {.inline_data = InlineData::kAll}));

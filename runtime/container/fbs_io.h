@@ -75,8 +75,10 @@ class FbsReader {
   template <typename From, typename To>
   absl::Status Numbers(const FbsVector<From>* from, std::vector<To>* to) {
     to->clear();
-    if (from == nullptr) return absl::OkStatus();
+    if (from == nullptr || from->size() == 0) return absl::OkStatus();
     ATH_RETURN_IF_ERROR(Charge(uint64_t{sizeof(From)} * from->size()));
+    // FlatBuffers' verifier looks at the place of the length only.
+    if (reinterpret_cast<uintptr_t>(from->Data()) % sizeof(From) != 0) return Damage("a list of numbers is misaligned");
     to->reserve(from->size());
     for (From v : *from) to->push_back(v);
     return absl::OkStatus();
