@@ -25,6 +25,24 @@ std::vector<int64_t> Probes(int64_t size, uint64_t stream) {
   return probes;
 }
 
+// As differentiate does: see OpTraits::gradient_outputs.
+absl::Status AddGradientOutputs(const OpDef& def, Graph& graph, Node& node) {
+  for (int i : def.traits.gradient_outputs) {
+    if (static_cast<int>(node.outputs.size()) <= i) node.outputs.resize(i + 1, kNoValue);
+    if (node.outputs[i] != kNoValue) continue;
+    Value value;
+    value.name = absl::StrCat("saved", i);
+    node.outputs[i] = graph.AddValue(std::move(value));
+  }
+  std::vector<TensorType> inputs;
+  for (ValueId v : node.inputs) inputs.push_back(v == kNoValue ? TensorType() : graph.type(v));
+  ATH_ASSIGN_OR_RETURN(std::vector<TensorType> types, InferTypes(def, node, inputs));
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (node.outputs[i] != kNoValue) graph.values[node.outputs[i]].type = types[i];
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool OpSpec::HasGradient(int input) const {
@@ -37,7 +55,10 @@ absl::StatusOr<Graph> OpSpec::GradientGraph(std::vector<bool> needs) const {
   GraphEntry entry = graph.entries[0];
   entry.name = "grad";
   entry.outputs.clear();
-  std::vector<ValueId> cotangents(node_.outputs.size(), kNoValue);
+  Node node = node_;
+  ATH_RETURN_IF_ERROR(AddGradientOutputs(*def_, graph, node));
+  graph.nodes = {node};
+  std::vector<ValueId> cotangents(node.outputs.size(), kNoValue);
   for (size_t i = 0; i < node_.outputs.size(); ++i) {
     if (node_.outputs[i] == kNoValue || no_gradient_from_.contains(static_cast<int>(i)) ||
         !IsFloating(inferred_[i].dtype)) {
@@ -50,7 +71,7 @@ absl::StatusOr<Graph> OpSpec::GradientGraph(std::vector<bool> needs) const {
     cotangents[i] = graph.AddValue(std::move(value));
     entry.inputs.push_back({absl::StrCat("cot", i), cotangents[i]});
   }
-  GradientContext context(&graph, node_, std::move(cotangents), needs);
+  GradientContext context(&graph, node, std::move(cotangents), needs);
   ATH_RETURN_IF_ERROR(def_->gradient(context));
   for (size_t i = 0; i < needs.size(); ++i) {
     if (!needs[i]) continue;
