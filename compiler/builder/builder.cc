@@ -228,26 +228,19 @@ std::vector<bool> Computed(const Graph& graph, const GraphEntry& entry) {
 
 }  // namespace
 
-// What a training entry needs beyond what its maker named: the inputs of Dropout and the updates of statistics.
-void GraphBuilder::FinishEntry(Graph& graph, GraphEntry& entry) const {
-  if (!entry.training || (updates_.empty() && dropouts_ == 0)) return;
-  std::vector<bool> computed = Computed(graph, entry);
-  for (Var v : {seed_, step_}) {
-    auto given = [&](const NamedValue& in) { return in.value == v.id; };
-    if (v.id == kNoValue || !computed[v.id] || std::any_of(entry.inputs.begin(), entry.inputs.end(), given)) continue;
-    entry.inputs.push_back({graph.value(v.id).name, v.id});
-  }
-  for (const auto& update : updates_) {
-    if (computed[update.second]) entry.updates.push_back(update);
-  }
-}
-
 absl::StatusOr<Graph> GraphBuilder::Build() {
-  for (GraphEntry& entry : graph_.entries) FinishEntry(graph_, entry);
   Graph graph = std::move(graph_);
   absl::Status status = std::move(status_);
+  std::vector<std::pair<ValueId, ValueId>> updates = std::move(updates_);
   *this = GraphBuilder(graph.name);
   ATH_RETURN_IF_ERROR(status);
+  for (GraphEntry& entry : graph.entries) {
+    if (!entry.training || updates.empty()) continue;
+    std::vector<bool> computed = Computed(graph, entry);
+    for (const auto& update : updates) {
+      if (computed[update.second]) entry.updates.push_back(update);
+    }
+  }
   ATH_RETURN_IF_ERROR(AddContext(VerifyGraph(graph), absl::StrCat("model \"", graph.name, "\"")));
   return graph;
 }

@@ -113,8 +113,8 @@ class GraphBuilder {
   Var Sigmoid(Var x, const std::string& name = "", Location where = Location::current());
   Var Tanh(Var x, const std::string& name = "", Location where = Location::current());
   Var Identity(Var x, const std::string& name = "", Location where = Location::current());
-  // In training entries each element is 0 with probability `ratio`, else divided by 1 - ratio. Those entries get the
-  // inputs "seed" and "step", s64 [], that choose the random numbers.
+  // In training entries each element is 0 with probability `ratio`, else divided by 1 - ratio. When compiled, those
+  // entries get the inputs "seed" and "step", s64 [], that choose the random numbers.
   Var Dropout(Var x, double ratio, const std::string& name = "", Location where = Location::current());
   Var Softmax(Var x, int64_t axis = -1, const std::string& name = "", Location where = Location::current());
   Var Add(Var a, Var b, const std::string& name = "", Location where = Location::current());
@@ -172,14 +172,11 @@ class GraphBuilder {
   Var Simple(const char* op, std::vector<Var> inputs, Attributes attrs, const std::string& name, Location where);
   Var Pool(const char* op, Var x, PoolOptions options, bool average, Location where);
   Var Reduce(const char* op, Var x, ReduceOptions options, Location where);
-  void FinishEntry(Graph& graph, GraphEntry& entry) const;
 
   Graph graph_;
   NameScope names_;
   absl::Status status_;
   std::vector<std::pair<ValueId, ValueId>> updates_;
-  Var seed_, step_;  // of all Dropouts
-  int64_t dropouts_ = 0;
 };
 
 }  // namespace athanor

@@ -98,12 +98,7 @@ Var GraphBuilder::BatchNorm(Var x, BatchNormOptions o, Location where) {
 }
 
 Var GraphBuilder::Dropout(Var x, double ratio, const std::string& name, Location where) {
-  if (status_.ok() && seed_.id == kNoValue) {
-    seed_ = Input("seed", DType::kS64, {}, where);
-    step_ = Input("step", DType::kS64, {}, where);
-  }
-  // Each Dropout draws from a stream of its own.
-  return Simple("Dropout", {x, seed_, step_}, {{"ratio", ratio}, {"stream", dropouts_++}}, name, where);
+  return Simple("Dropout", {x}, {{"ratio", ratio}}, name, where);
 }
 
 Var GraphBuilder::Pool(const char* op, Var x, PoolOptions o, bool average, Location where) {
