@@ -149,8 +149,7 @@ TEST(ModelIoTest, SharedPartsCannotUnfoldToMoreThanTheFile) {
   auto entries = fbb.CreateVector(std::vector<flatbuffers::Offset<fbs::GraphEntry>>());
   auto refs = fbb.CreateVector(std::vector<flatbuffers::Offset<fbs::TensorRef>>());
   fbs::FinishModelBuffer(fbb, fbs::CreateModel(fbb, name, fbb.CreateVector(attrs), values, nodes, entries, refs));
-  std::string bytes =
-      *SerializeContainer(FileKind::kModel, {fbb.GetBufferPointer(), fbb.GetSize()}, TensorSection());
+  std::string bytes = *SerializeContainer(FileKind::kModel, {fbb.GetBufferPointer(), fbb.GetSize()}, TensorSection());
   EXPECT_EQ(ErrorClassOf(ParseModel(bytes, "f").status()), "LIMIT") << ParseModel(bytes, "f").status();
 }
 

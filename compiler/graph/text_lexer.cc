@@ -127,8 +127,7 @@ absl::Status TextLexer::ValueName(std::string* out) {
 
 absl::string_view TextLexer::Atom(bool parens) {
   size_t at = SkipSpace(pos_), end = at;
-  while (end < text_.size() &&
-         (IsAtomChar(text_[end]) || (parens && (text_[end] == '(' || text_[end] == ')')))) {
+  while (end < text_.size() && (IsAtomChar(text_[end]) || (parens && (text_[end] == '(' || text_[end] == ')')))) {
     ++end;
   }
   if (end != at) pos_ = end;

@@ -160,9 +160,9 @@ class Parser {
     auto expected = NumElements(type.shape());
     if (!expected.ok()) return AddContext(expected.status(), lex_.Place(at));
     if (static_cast<int64_t>(bytes.size() / size) != *expected) {
-      return lex_.ErrorAt(at, absl::StrCat(bytes.size() / size, " elements for the type ", type.ToString(), " of ",
-                                           *expected),
-                          ErrorClass::kShape);
+      return lex_.ErrorAt(
+          at, absl::StrCat(bytes.size() / size, " elements for the type ", type.ToString(), " of ", *expected),
+          ErrorClass::kShape);
     }
     ATH_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(type.dtype, type.shape()));
     if (!bytes.empty()) std::memcpy(tensor.data(), bytes.data(), bytes.size());
@@ -182,8 +182,9 @@ class Parser {
     }
     const Tensor& tensor = *it->second;
     if (TensorType::Of(tensor.dtype(), tensor.shape()) != type) {
-      return lex_.ErrorAt(at, absl::StrCat("blob#", digits, " is ", DTypeName(tensor.dtype()),
-                                           ShapeToString(tensor.shape()), ", not ", type.ToString()),
+      return lex_.ErrorAt(at,
+                          absl::StrCat("blob#", digits, " is ", DTypeName(tensor.dtype()),
+                                       ShapeToString(tensor.shape()), ", not ", type.ToString()),
                           ErrorClass::kShape);
     }
     *out = it->second;

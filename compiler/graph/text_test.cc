@@ -58,8 +58,8 @@ TEST(TextTest, ParsesIntoTheStructures) {
   const Value& mean = g.values[g.FindValue("bn.mean")];
   EXPECT_EQ(mean.data->as<float>()[1], -std::numeric_limits<float>::infinity());
   const Node& conv = g.nodes[0];
-  EXPECT_EQ(conv.inputs, (std::vector<ValueId>{g.FindValue("x"), g.FindValue("conv1.weight"), kNoValue,
-                                               g.FindValue("res")}));
+  EXPECT_EQ(conv.inputs,
+            (std::vector<ValueId>{g.FindValue("x"), g.FindValue("conv1.weight"), kNoValue, g.FindValue("res")}));
   EXPECT_EQ(conv.outputs, (std::vector<ValueId>{g.FindValue("h"), kNoValue}));
   EXPECT_EQ(conv.post_ops[0], (PostOp{"ReLU", {{"alpha", 0.0}}, -1}));
   EXPECT_EQ(conv.post_ops[1], (PostOp{"Add", {}, 3}));
@@ -75,8 +75,9 @@ TEST(TextTest, ParsesIntoTheStructures) {
 }
 
 TEST(TextTest, LineEndsAndCommentsAreFree) {
-  Graph g = Parsed("; made by hand\r\ngraph \"g\"{%x:input f32[ N , 2 ] ; not kept\n%y=\n  ReLU( %x )\n@\"n\":f32[N,2] ;  here\r\n"
-                   "entry \"infer\"(x=%x)->(y=%y)}");
+  Graph g = Parsed(
+      "; made by hand\r\ngraph \"g\"{%x:input f32[ N , 2 ] ; not kept\n%y=\n  ReLU( %x )\n@\"n\":f32[N,2] ;  here\r\n"
+      "entry \"infer\"(x=%x)->(y=%y)}");
   EXPECT_EQ(g.nodes[0].where, " here");
   EXPECT_EQ(ToText(g), Around("  %x : input f32[N,2]\n  %y = ReLU(%x) @\"n\" : f32[N,2] ;  here\n"
                               "  entry \"infer\" (x=%x) -> (y=%y)"));
@@ -85,7 +86,9 @@ TEST(TextTest, LineEndsAndCommentsAreFree) {
 TEST(TextTest, OddNamesAreQuoted) {
   Graph g;
   g.name = "\"\\\n";
-  for (const char* name : {"", "a b", "x:y", "\xc3\xa9", "ok.1/$_", "_", "1", "\x01" "f"}) {
+  for (const char* name : {"", "a b", "x:y", "\xc3\xa9", "ok.1/$_", "_", "1",
+                           "\x01"
+                           "f"}) {
     Value v;
     v.name = name;
     v.kind = ValueKind::kInput;
@@ -99,7 +102,9 @@ TEST(TextTest, OddNamesAreQuoted) {
   std::string text = ToText(g);
   Graph back = Parsed(text);
   EXPECT_EQ(ToText(back), text);
-  EXPECT_EQ(back.values[7].name, "\x01" "f");
+  EXPECT_EQ(back.values[7].name,
+            "\x01"
+            "f");
   EXPECT_EQ(back.values[0].type, g.values[0].type);
   EXPECT_EQ(back.nodes[0].attrs, n.attrs);
   EXPECT_EQ(back.nodes[0].where, n.where);
@@ -107,8 +112,9 @@ TEST(TextTest, OddNamesAreQuoted) {
 }
 
 TEST(TextTest, OperandsInAnotherPlaceArePrintedAsIndices) {
-  std::string text = Around("  %x : input f32[2]\n  %y : input f32[2]\n"
-                            "  %z = Op(%x, %y) post_ops [Mul(#1){a=1}, Add(#0)] @\"n\" : f32[2]");
+  std::string text = Around(
+      "  %x : input f32[2]\n  %y : input f32[2]\n"
+      "  %z = Op(%x, %y) post_ops [Mul(#1){a=1}, Add(#0)] @\"n\" : f32[2]");
   Graph g = Parsed(text);
   EXPECT_EQ(g.nodes[0].post_ops[0].operand, 1);
   EXPECT_EQ(g.nodes[0].post_ops[1].operand, 0);
@@ -116,8 +122,9 @@ TEST(TextTest, OperandsInAnotherPlaceArePrintedAsIndices) {
 }
 
 TEST(TextTest, ManyUpdatesGetALineEach) {
-  std::string text = Around("  %a : state f32[]\n  %b : state f32[]\n  %c : state f32[]\n"
-                            "  entry \"e\" () -> () update (\n      %a <- %b,\n      %b <- %c,\n      %c <- %a)");
+  std::string text = Around(
+      "  %a : state f32[]\n  %b : state f32[]\n  %c : state f32[]\n"
+      "  entry \"e\" () -> () update (\n      %a <- %b,\n      %b <- %c,\n      %c <- %a)");
   EXPECT_EQ(ToText(Parsed(text)), text);
 }
 
@@ -257,7 +264,8 @@ TEST(TextTest, NoTruncationOrCorruptionCrashes) {
 TEST(TextTest, AHundredThousandNodesAreQuick) {
   std::string text = "graph \"deep\" {\n  %v0 : input f32[N,2]\n";
   for (int i = 1; i <= 100000; ++i) {
-    absl::StrAppend(&text, "  %v", i, " = ReLU(%v", i - 1, ") {alpha=0.5} @\"relu", i, "\" : f32[N,2] ; a.cc:", i, "\n");
+    absl::StrAppend(&text, "  %v", i, " = ReLU(%v", i - 1, ") {alpha=0.5} @\"relu", i, "\" : f32[N,2] ; a.cc:", i,
+                    "\n");
   }
   text += "  entry \"infer\" (x=%v0) -> (y=%v100000)\n}\n";
   auto start = std::chrono::steady_clock::now();

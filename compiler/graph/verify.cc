@@ -133,7 +133,8 @@ class Verifier {
       if (!Exists(id)) return GraphError(NodeText(node), absl::StrCat("output ", id, " is no value"));
       const Value& v = graph_.values[id];
       if (v.kind != ValueKind::kNode) {
-        return GraphError(NodeText(node), absl::StrCat("writes ", ValueText(v), ", which is an input, a variable or a "
+        return GraphError(NodeText(node), absl::StrCat("writes ", ValueText(v),
+                                                       ", which is an input, a variable or a "
                                                        "constant"));
       }
       if (producer_[id] >= 0) {
@@ -174,8 +175,8 @@ class Verifier {
     if (producer_[id] < 0) return GraphError(NodeText(node), absl::StrCat("reads ", value, ", which nothing produces"));
     std::vector<int> cycle = Cycle(static_cast<int>(&node - graph_.nodes.data()), producer_[id]);
     if (cycle.empty()) {
-      return GraphError(NodeText(node), absl::StrCat("reads ", value, " before ",
-                                                     NodeText(graph_.nodes[producer_[id]]), " produces it"));
+      return GraphError(NodeText(node), absl::StrCat("reads ", value, " before ", NodeText(graph_.nodes[producer_[id]]),
+                                                     " produces it"));
     }
     size_t shown = std::min(cycle.size(), kMaxNodesOfACycle);
     std::string names = absl::StrJoin(cycle.begin(), cycle.begin() + shown, " <- ", [&](std::string* out, int n) {

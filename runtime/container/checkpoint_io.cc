@@ -53,10 +53,12 @@ absl::Status Check(const Checkpoint& c) {
   for (auto [what, value] : counters) {
     if (value < 0) return CkptError("the %s is %d: it cannot be negative", what, value);
   }
-  if (!IsPrintableUtf8(c.model_name)) return CkptError("the model's name %s is no printable UTF-8", Quoted(c.model_name));
+  if (!IsPrintableUtf8(c.model_name))
+    return CkptError("the model's name %s is no printable UTF-8", Quoted(c.model_name));
   std::unordered_set<std::string_view> names;
   for (const auto& [name, tensor] : c.tensors) {
-    if (name.empty() || !IsPrintableUtf8(name)) return CkptError("the tensor's name %s is no printable UTF-8", Quoted(name));
+    if (name.empty() || !IsPrintableUtf8(name))
+      return CkptError("the tensor's name %s is no printable UTF-8", Quoted(name));
     if (!names.insert(name).second) return CkptError("tensor %s is there twice", Quoted(name));
     if (tensor.dtype() == DType::kUndefined) return CkptError("tensor %s has no element type", Quoted(name));
   }
@@ -100,8 +102,7 @@ absl::StatusOr<Checkpoint> ParseTables(const fbs::Checkpoint& from, FbsReader& r
 
 absl::StatusOr<Checkpoint> ReadFrom(absl::StatusOr<ContainerReader> opened, const CheckpointOptions& options) {
   ATH_ASSIGN_OR_RETURN(ContainerReader file, std::move(opened));
-  ATH_ASSIGN_OR_RETURN(const fbs::Checkpoint* root,
-                       file.VerifyRoot<fbs::Checkpoint>(fbs::CheckpointIdentifier()));
+  ATH_ASSIGN_OR_RETURN(const fbs::Checkpoint* root, file.VerifyRoot<fbs::Checkpoint>(fbs::CheckpointIdentifier()));
   FbsReader reader(file);
   ATH_ASSIGN_OR_RETURN(LoadedTensors tensors, LoadTensors(file, reader, root->tensors()));
   ATH_ASSIGN_OR_RETURN(Checkpoint checkpoint, ParseTables(*root, reader, tensors));

@@ -83,10 +83,11 @@ TEST(CheckpointIoTest, AnotherModelsCheckpointIsToldByItsFirstDifferences) {
   specs[1].name = "renamed";
   specs[2].dtype = DType::kS32;
   absl::Status status = DiffAgainst(c, specs, "plan \"mlp\"");
-  ExpectError(status, "CKPT",
-              "the checkpoint of model \"lenet5\" does not fit plan \"mlp\": 4 differences: \"conv1.weight\" is f32[2,2] "
-              "instead of f32[4]; \"renamed\" is missing; \"step\" is s64[] instead of s32[]; \"conv1.weight/m\" "
-              "(f32[2,2]) is too many");
+  ExpectError(
+      status, "CKPT",
+      "the checkpoint of model \"lenet5\" does not fit plan \"mlp\": 4 differences: \"conv1.weight\" is f32[2,2] "
+      "instead of f32[4]; \"renamed\" is missing; \"step\" is s64[] instead of s32[]; \"conv1.weight/m\" "
+      "(f32[2,2]) is too many");
   for (int i = 0; i < 10; ++i) specs.push_back({"x" + std::to_string(i), DType::kF32, {}});
   ExpectError(DiffAgainst(c, specs, "p"), "CKPT", "14 differences");
   ExpectError(DiffAgainst(c, specs, "p"), "CKPT", "\"x1\" is missing; and 9 more");
@@ -112,7 +113,8 @@ TEST(CheckpointIoTest, NonFiniteWeightsNeedAFlag) {
     Checkpoint c = Example();
     c.tensors[1].second.as<float>()[3] = bad;
     std::string bytes = *SerializeCheckpoint(c);
-    ExpectError(ParseCheckpoint(bytes, "f").status(), "CKPT", "f: tensor \"conv1.weight/m\" holds a NaN or an infinity");
+    ExpectError(ParseCheckpoint(bytes, "f").status(), "CKPT",
+                "f: tensor \"conv1.weight/m\" holds a NaN or an infinity");
     EXPECT_TRUE(ParseCheckpoint(bytes, "f", {.allow_nonfinite = true}).ok());
   }
   Checkpoint c;

@@ -180,8 +180,10 @@ absl::Status ContainerReader::ReadHeader(FileKind expected) {
   const uint16_t major = LoadAt<uint16_t>(h, kMajorAt);
   minor_ = LoadAt<uint16_t>(h, kMinorAt);
   if (major > kFormatMajor) {
-    return MakeError(ErrorClass::kVersion, "%s: has the format version %d.%d, but this program reads up to %d.x: it was "
-                     "made by a later Athanor (or is damaged)", name_, major, minor_, kFormatMajor);
+    return MakeError(ErrorClass::kVersion,
+                     "%s: has the format version %d.%d, but this program reads up to %d.x: it was "
+                     "made by a later Athanor (or is damaged)",
+                     name_, major, minor_, kFormatMajor);
   }
   if (major == 0) return MakeError(damage(), "%s: there is no format version 0", name_);
   if (LoadAt<uint64_t>(h, kHeaderChecksumAt) != XXH3_64bits(h.data(), kHeaderChecksumAt)) {
@@ -204,9 +206,10 @@ absl::Status ContainerReader::ReadHeader(FileKind expected) {
   const int64_t size = source_->size();
   if (size < tensor_offset_ || static_cast<uint64_t>(size - tensor_offset_) != tensor_bytes) {
     return MakeError(damage(), "%s: has %d bytes, but its header says %d + %d: %s", name_, size, tensor_offset,
-                     tensor_bytes, size < tensor_offset_ || static_cast<uint64_t>(size - tensor_offset_) < tensor_bytes
-                                       ? "it is cut short"
-                                       : "something follows its end");
+                     tensor_bytes,
+                     size < tensor_offset_ || static_cast<uint64_t>(size - tensor_offset_) < tensor_bytes
+                         ? "it is cut short"
+                         : "something follows its end");
   }
   tensor_bytes_ = static_cast<int64_t>(tensor_bytes);
   root_padding_ = Padding(root_end, sizeof(uint64_t));

@@ -34,11 +34,12 @@ std::vector<uint8_t> RootOf(absl::string_view name) {
 class ContainerTest : public ::testing::Test {
  protected:
   ContainerTest()
-      : a_(Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6})), b_(Tensor::Of<uint8_t>({0}, {})),
+      : a_(Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6})),
+        b_(Tensor::Of<uint8_t>({0}, {})),
         c_(Tensor::Of<int64_t>({8}, {1, 2, 3, 4, 5, 6, 7, 8})) {
     for (const Tensor* t : {&a_, &b_, &c_}) {
-      places_.push_back({t->dtype(), t->shape(), static_cast<uint64_t>(section_.Add(*t)),
-                         static_cast<uint64_t>(t->bytes())});
+      places_.push_back(
+          {t->dtype(), t->shape(), static_cast<uint64_t>(section_.Add(*t)), static_cast<uint64_t>(t->bytes())});
     }
     good_ = *SerializeContainer(FileKind::kPlan, RootOf("athanor"), section_);
   }
@@ -127,7 +128,8 @@ TEST_F(ContainerTest, EveryTruncationIsRefused) {
   }
   ExpectError(ErrorOf(""), "FORMAT", "f: is empty, expected an Athanor plan");
   ExpectError(ErrorOf(good_.substr(0, 63)), "FORMAT", "f: ends inside the header, at byte 63 of 64");
-  ExpectError(ErrorOf(good_.substr(0, 100)), "FORMAT", "f: has 100 bytes, but its header says 192 + 128: it is cut short");
+  ExpectError(ErrorOf(good_.substr(0, 100)), "FORMAT",
+              "f: has 100 bytes, but its header says 192 + 128: it is cut short");
   ExpectError(ErrorOf(good_ + "x"), "FORMAT", "something follows its end");
 }
 
@@ -157,7 +159,8 @@ TEST_F(ContainerTest, DamageIsNamed) {
 }
 
 TEST_F(ContainerTest, LaterVersionsAreRefusedAndLaterMinorOnesRead) {
-  ExpectError(ErrorOf(With<uint16_t>(8, 2)), "VERSION", "f: has the format version 2.0, but this program reads up to 1.x");
+  ExpectError(ErrorOf(With<uint16_t>(8, 2)), "VERSION",
+              "f: has the format version 2.0, but this program reads up to 1.x");
   ExpectError(ErrorOf(With<uint16_t>(8, 0)), "FORMAT", "there is no format version 0");
   auto later = ContainerReader::FromBytes(With<uint16_t>(10, 7), "f", FileKind::kPlan);
   ASSERT_TRUE(later.ok()) << later.status();

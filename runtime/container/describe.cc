@@ -23,7 +23,10 @@ constexpr Magic kMagics[] = {
     {0, "\x89HDF\r\n\x1a\n", "an HDF5 file"},
     {0, "\x93NUMPY", "a NumPy array (.npy)"},
     {0, "\x28\xb5\x2f\xfd", "Zstandard data"},
-    {0, "\x7f" "ELF", "a program or library (ELF)"},
+    {0,
+     "\x7f"
+     "ELF",
+     "a program or library (ELF)"},
     {0, "GGUF", "a GGUF model"},
     {4, "TFL3", "a TensorFlow Lite model"},
     {4, "ORTM", "an ONNX Runtime model (.ort)"},
@@ -32,9 +35,7 @@ constexpr Magic kMagics[] = {
     {0, "{", "JSON text"},
 };
 
-bool IsPickle(absl::string_view b) {
-  return b.size() >= 2 && b[0] == '\x80' && b[1] >= 2 && b[1] <= 5;
-}
+bool IsPickle(absl::string_view b) { return b.size() >= 2 && b[0] == '\x80' && b[1] >= 2 && b[1] <= 5; }
 
 // A 64-bit length, then JSON.
 bool IsSafetensors(absl::string_view b) {

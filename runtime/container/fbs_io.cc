@@ -79,8 +79,10 @@ FbsTablesOffset<fbs::TensorRef> TensorTable::Write(flatbuffers::FlatBufferBuilde
 
 absl::Status FbsReader::Charge(uint64_t bytes) {
   if (bytes > budget_) {
-    return MakeError(ErrorClass::kLimit, "%s: parts of the FlatBuffers section are shared so often that they unfold to "
-                     "more than the file holds", name_);
+    return MakeError(ErrorClass::kLimit,
+                     "%s: parts of the FlatBuffers section are shared so often that they unfold to "
+                     "more than the file holds",
+                     name_);
   }
   budget_ -= bytes;
   return absl::OkStatus();

@@ -100,7 +100,10 @@ class FbsReader {
 class LoadedTensors {
  public:
   LoadedTensors(std::string name, ErrorClass damage, std::vector<Tensor> tensors)
-      : name_(std::move(name)), damage_(damage), tensors_(std::move(tensors)), shared_(tensors_.size()),
+      : name_(std::move(name)),
+        damage_(damage),
+        tensors_(std::move(tensors)),
+        shared_(tensors_.size()),
         used_(tensors_.size(), 0) {}
   // The tensor, the same one for each call with the index; null for -1. An error for an index that is out of range.
   absl::Status Get(int index, std::shared_ptr<const Tensor>* out);

@@ -104,8 +104,8 @@ std::optional<double> CpuQuota(absl::string_view self_cgroup, absl::string_view 
       if (h.v2) {
         quota = ParseCpuMax(read(dir + "/cpu.max").value_or(""));
       } else {
-        quota = ParseCfsQuota(read(dir + "/cpu.cfs_quota_us").value_or(""),
-                              read(dir + "/cpu.cfs_period_us").value_or(""));
+        quota =
+            ParseCfsQuota(read(dir + "/cpu.cfs_quota_us").value_or(""), read(dir + "/cpu.cfs_period_us").value_or(""));
       }
       if (quota) least = std::min(least.value_or(*quota), *quota);
       if (folder.find('/') == std::string::npos) break;

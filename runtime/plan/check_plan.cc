@@ -50,7 +50,8 @@ class Names {
 absl::Status CheckPlace(int64_t offset, int64_t bytes, int64_t arena, absl::string_view arena_name) {
   if (bytes < 0 || bytes % kAlignment != 0) return PlanError("%d bytes are no multiple of %d", bytes, kAlignment);
   if (offset == kUnplaced) return absl::OkStatus();
-  if (offset < 0 || offset % kAlignment != 0) return PlanError("the offset %d is no multiple of %d", offset, kAlignment);
+  if (offset < 0 || offset % kAlignment != 0)
+    return PlanError("the offset %d is no multiple of %d", offset, kAlignment);
   auto end = CheckedAdd(offset, bytes);
   if (!end || *end > arena) {
     return PlanError("%d bytes at %d are beyond the %s of %d", bytes, offset, arena_name, arena);

@@ -22,9 +22,17 @@ Plan Example() {
   p.metadata = {{"classes", Strings{"0", "1"}}};
   p.target = {"avx2", "3.2.0", 2};
   Variable w{"fc.weight", VariableKind::kParameter, {DType::kF32, {10, 20}, "Ab16a"}, 0, 1280, nullptr};
-  Variable m{"fc.weight/m", VariableKind::kState, {DType::kF32, {10, 20}, "Ab16a"}, 1280, 1280,
+  Variable m{"fc.weight/m",
+             VariableKind::kState,
+             {DType::kF32, {10, 20}, "Ab16a"},
+             1280,
+             1280,
              std::make_shared<const Tensor>(*Tensor::Create(DType::kF32, {10, 20}))};
-  Variable k{"one", VariableKind::kConstant, MemoryDesc::Plain(DType::kF32, {}), 2560, 64,
+  Variable k{"one",
+             VariableKind::kConstant,
+             MemoryDesc::Plain(DType::kF32, {}),
+             2560,
+             64,
              std::make_shared<const Tensor>(Tensor::Scalar(1.0f))};
   p.variables = {w, m, k};
   Entry e;
@@ -177,8 +185,8 @@ TEST(PlanIoTest, BytesInALayoutIncludeItsPadding) {
   EXPECT_EQ(bytes({2, 3, 5, 5}, "aBcd16b"), 2 * 16 * 25 * 4);
   EXPECT_EQ(bytes({20, 3, 5, 5}, "ABcd4b16a4b"), 32 * 16 * 25 * 4);
   EXPECT_EQ(bytes({0, 3}, "Ab16a"), 0);
-  for (const char* bad : {"", "a", "abc", "aa", "ac", "ab0a", "ab16", "ab16c", "ab16A", "a b", "ab99999a", "ab-1a",
-                          "ab4096a2a", "any"}) {
+  for (const char* bad :
+       {"", "a", "abc", "aa", "ac", "ab0a", "ab16", "ab16c", "ab16A", "a b", "ab99999a", "ab-1a", "ab4096a2a", "any"}) {
     EXPECT_EQ(ErrorClassOf(BytesInLayout({DType::kF32, {2, 3}, bad}).status()), "PLAN") << bad;
   }
   EXPECT_EQ(ErrorClassOf(BytesInLayout({DType::kF32, {INT64_MAX}, "A16a"}).status()), "LIMIT");
@@ -224,39 +232,62 @@ TEST_F(CheckPlanTest, Variables) {
   ExpectRefused([](Plan& p) { p.variables[0].kind = static_cast<VariableKind>(7); },
                 "variable \"fc.weight\": unknown kind 7");
   ExpectRefused([](Plan& p) { p.variables[0].bytes = 1216; }, "f32[10,20]:Ab16a needs 1280 bytes, but has 1216");
-  ExpectRefused([](Plan& p) { p.variables[1].offset = 1408; }, "1280 bytes at 1408 are beyond the weight arena of 2624");
+  ExpectRefused([](Plan& p) { p.variables[1].offset = 1408; },
+                "1280 bytes at 1408 are beyond the weight arena of 2624");
   ExpectRefused([](Plan& p) { p.variables[1].offset = INT64_MAX - 63; }, "are beyond the weight arena");
   ExpectRefused([](Plan& p) { p.variables[1].offset = 32; }, "the offset 32 is no multiple of 64");
   ExpectRefused([](Plan& p) { p.variables[1].offset = -64; }, "the offset -64");
   ExpectRefused([](Plan& p) { p.variables[0].bytes = 1300; }, "1300 bytes are no multiple of 64");
-  ExpectRefused([](Plan& p) { p.variables[1].desc = MemoryDesc::Plain(DType::kF32, {20, 10}); },
-                "the data is f32[10,20], but the variable f32[20,10]:ab");
+  ExpectRefused(
+      [](Plan& p) {
+        p.variables[1].desc = MemoryDesc::Plain(DType::kF32, {20, 10});
+      },
+      "the data is f32[10,20], but the variable f32[20,10]:ab");
   ExpectRefused([](Plan& p) { p.variables[0].desc.layout = "Ab16c"; }, "\"Ab16c\" is no layout of 2 dimensions");
   ExpectRefused([](Plan& p) { p.variables[0].desc.dims = {-10, 20}; }, "negative dimension", "SHAPE");
 }
 
 TEST_F(CheckPlanTest, Buffers) {
-  ExpectBufferRefused(0, [](Buffer& b) { b.offset = 1024; }, "entry \"infer@N=8\": buffer 0 \"x\": 640 bytes at 1024 are "
-                      "beyond the arena of 1088");
-  ExpectBufferRefused(0, [](Buffer& b) { b.bytes = 576; }, "f32[8,20]:ab needs 640 bytes, but has 576");
-  ExpectBufferRefused(0, [](Buffer& b) { b.desc.dims = {INT64_MAX, 20}; }, "overflows", "LIMIT");
-  ExpectBufferRefused(0, [](Buffer& b) { b.variable = 0; }, "names variable 0 without being one");
-  ExpectBufferRefused(1, [](Buffer& b) { b.variable = 3; }, "there is no variable 3 of 3");
-  ExpectBufferRefused(1, [](Buffer& b) { b.variable = -1; }, "there is no variable -1");
-  ExpectBufferRefused(1, [](Buffer& b) { b.variable = 2; }, "1280 bytes are more than variable one has, 64");
-  ExpectBufferRefused(3, [](Buffer& b) { b.alias_of = 4; }, "buffer 3 \"flat\": views buffer 4 of 4");
-  ExpectBufferRefused(3, [](Buffer& b) { b.alias_of = -7; }, "views buffer -7 of 4");
-  ExpectBufferRefused(3, [](Buffer& b) { b.alias_of = 3; }, "is a view of itself");
-  ExpectBufferRefused(2, [](Buffer& b) { b.alias_of = 3; }, "is a view of itself");
-  ExpectBufferRefused(3, [](Buffer& b) { b.bytes = 384; }, "384 bytes are more than those of buffer 2 \"y\"");
-  ExpectBufferRefused(3, [](Buffer& b) { b.kind = static_cast<BufferKind>(9); }, "unknown kind 9");
+  ExpectBufferRefused(
+      0, [](Buffer& b) { b.offset = 1024; },
+      "entry \"infer@N=8\": buffer 0 \"x\": 640 bytes at 1024 are "
+      "beyond the arena of 1088");
+  ExpectBufferRefused(
+      0, [](Buffer& b) { b.bytes = 576; }, "f32[8,20]:ab needs 640 bytes, but has 576");
+  ExpectBufferRefused(
+      0,
+      [](Buffer& b) {
+        b.desc.dims = {INT64_MAX, 20};
+      },
+      "overflows", "LIMIT");
+  ExpectBufferRefused(
+      0, [](Buffer& b) { b.variable = 0; }, "names variable 0 without being one");
+  ExpectBufferRefused(
+      1, [](Buffer& b) { b.variable = 3; }, "there is no variable 3 of 3");
+  ExpectBufferRefused(
+      1, [](Buffer& b) { b.variable = -1; }, "there is no variable -1");
+  ExpectBufferRefused(
+      1, [](Buffer& b) { b.variable = 2; }, "1280 bytes are more than variable one has, 64");
+  ExpectBufferRefused(
+      3, [](Buffer& b) { b.alias_of = 4; }, "buffer 3 \"flat\": views buffer 4 of 4");
+  ExpectBufferRefused(
+      3, [](Buffer& b) { b.alias_of = -7; }, "views buffer -7 of 4");
+  ExpectBufferRefused(
+      3, [](Buffer& b) { b.alias_of = 3; }, "is a view of itself");
+  ExpectBufferRefused(
+      2, [](Buffer& b) { b.alias_of = 3; }, "is a view of itself");
+  ExpectBufferRefused(
+      3, [](Buffer& b) { b.bytes = 384; }, "384 bytes are more than those of buffer 2 \"y\"");
+  ExpectBufferRefused(
+      3, [](Buffer& b) { b.kind = static_cast<BufferKind>(9); }, "unknown kind 9");
 }
 
 TEST_F(CheckPlanTest, Calls) {
   ExpectCallRefused([](KernelCall& c) { c.inputs[1] = 4; }, "call \"fc\": input 1: there is no buffer 4 of 4");
   ExpectCallRefused([](KernelCall& c) { c.outputs[0] = -1; }, "output 0: there is no buffer -1");
   ExpectCallRefused([](KernelCall& c) { c.kernel = ""; }, "a kernel without a name");
-  ExpectCallRefused([](KernelCall& c) { c.post_ops[1].operand = 2; }, "post-op Add: operand 2 is not among the 2 inputs");
+  ExpectCallRefused([](KernelCall& c) { c.post_ops[1].operand = 2; },
+                    "post-op Add: operand 2 is not among the 2 inputs");
   ExpectCallRefused([](KernelCall& c) { c.post_ops[1].operand = -2; }, "operand -2");
   ExpectCallRefused([](KernelCall& c) { c.post_ops.resize(33, {"ReLU", {}, -1}); }, "33 post-ops are above the limit");
   ExpectCallRefused([](KernelCall& c) { c.threads = 0; }, "0 threads are not in 1..4096");

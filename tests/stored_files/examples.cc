@@ -30,7 +30,11 @@ Plan ExamplePlan() {
   p.target = {"avx2", "3.2.0", 2};
   p.weight_bytes = 192;
   p.activation_bytes = 384;
-  p.variables = {{"w", VariableKind::kParameter, {DType::kF32, {2, 3}, "Ab8a"}, 0, 128,
+  p.variables = {{"w",
+                  VariableKind::kParameter,
+                  {DType::kF32, {2, 3}, "Ab8a"},
+                  0,
+                  128,
                   std::make_shared<const Tensor>(Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6}))},
                  {"b", VariableKind::kState, MemoryDesc::Plain(DType::kF32, {2}), 128, 64, nullptr}};
   Entry e;

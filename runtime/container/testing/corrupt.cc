@@ -27,8 +27,8 @@ void Reseal(std::string* bytes) {
 void ForEachCorruption(const std::string& good, const std::function<void(const std::string& bad, size_t at)>& f) {
   for (size_t i = 8; i < good.size(); ++i) {
     const char was = good[i];
-    for (char to : {static_cast<char>(was ^ 1), static_cast<char>(was ^ 0x80), '\0', '\xff',
-                    static_cast<char>(was + 1)}) {
+    for (char to :
+         {static_cast<char>(was ^ 1), static_cast<char>(was ^ 0x80), '\0', '\xff', static_cast<char>(was + 1)}) {
       if (to == was) continue;
       std::string bad = good;
       bad[i] = to;

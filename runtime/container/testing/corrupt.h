@@ -11,8 +11,8 @@ namespace athanor {
 // Makes the three checksums of a container right. The sizes in its header must fit its bytes.
 void Reseal(std::string* bytes);
 
-// Calls `f` with each byte behind the magic changed in turn: one bit, the top bit, to 0x00, to 0xFF, by one up; resealed,
-// so that what lies behind the checksums is tested. `at` is the byte's position.
+// Calls `f` with each byte behind the magic changed in turn: one bit, the top bit, to 0x00, to 0xFF, by one up;
+// resealed, so that what lies behind the checksums is tested. `at` is the byte's position.
 void ForEachCorruption(const std::string& good, const std::function<void(const std::string& bad, size_t at)>& f);
 
 }  // namespace athanor
