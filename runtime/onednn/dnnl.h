@@ -16,8 +16,8 @@ namespace athanor {
 const dnnl::engine& CpuEngine();
 
 dnnl::memory::data_type ToDnnlType(DType t);
-// LAYOUT "" becomes format_tag::any. A rank-0 desc becomes one dimension of 1. Throws dnnl::error on nonsense: call it
-// inside CatchDnnl.
+// LAYOUT "" becomes format_tag::any. A rank-0 desc becomes one dimension of 1. Throws std::invalid_argument or
+// dnnl::error on nonsense: call it inside CatchDnnl.
 dnnl::memory::desc ToDnnl(const MemoryDesc& desc);
 // The same with other dims (and the layout's letters meaning those dims), e.g. a [C] operand seen as [1,C,1,1].
 dnnl::memory::desc PlainDnnl(DType dtype, const Shape& dims);
