@@ -17,7 +17,7 @@ constexpr GraphPass kPasses[] = {
     {"fix_symbols", FixSymbols},
     {"infer_shapes", InferShapes},  // all later passes rely on checked attributes and known types
     {"select_phase", SelectPhase},
-    {"add_rng_inputs", AddRngInputs},  // before differentiate: a backward operator draws its forward one's numbers again
+    {"add_rng_inputs", AddRngInputs},  // so that a backward operator draws its forward one's numbers again
     {"freeze_parameters", FreezeParameters},
     {"expand", Expand},  // so that what has no gradient of its own has those of its parts
     {"differentiate", Differentiate},
