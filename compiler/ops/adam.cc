@@ -50,13 +50,14 @@ OpDef AdamDef() {
   OpDef def;
   def.name = "Adam";
   def.doc =
-      "Kingma, Ba, 2015, as torch.optim.Adam: g = grad + weight_decay param; m = beta1 m + (1 - beta1) g; v = beta2 v + "
-      "(1 - beta2) g^2; param = param - lr / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).";
+      "Kingma, Ba, 2015, as torch.optim.Adam: g = grad + weight_decay param; m = beta1 m + (1 - beta1) g; v = beta2 v "
+      "+ (1 - beta2) g^2; param = param - lr / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).";
   def.inputs = {{"param", "f32, any shape"},   {"grad", "like param"},  {"m", "like param, zeros at first"},
                 {"v", "like param, zeros at first"}, {"lr", "f32 [], >= 0"}, {"step", "s64 [], 1 in the first step"}};
   def.outputs = {{"param", "updated"}, {"m", "updated"}, {"v", "updated"}};
   auto number = [](const char* name, const char* doc, double otherwise, double min, double max) {
-    return AttrDef{.name = name, .type = AttrType::kFloat, .doc = doc, .default_value = otherwise, .min = min, .max = max};
+    return AttrDef{
+        .name = name, .type = AttrType::kFloat, .doc = doc, .default_value = otherwise, .min = min, .max = max};
   };
   const double largest = std::numeric_limits<float>::max();
   def.attributes = {

@@ -11,8 +11,9 @@ absl::Status CheckFits(const InferContext& c, int i, int axis) {
   bool fits = other.rank() == first.rank();
   for (int d = 0; d < first.rank() && fits; ++d) fits = d == axis || other.dims[d] == first.dims[d];
   if (fits) return absl::OkStatus();
-  return c.Error(ErrorClass::kShape, "input %d is %s, which does not fit input 0, %s: all dimensions but %d must be equal",
-                 i, other.ToString(), first.ToString(), axis);
+  return c.Error(ErrorClass::kShape,
+                 "input %d is %s, which does not fit input 0, %s: all dimensions but %d must be equal", i,
+                 other.ToString(), first.ToString(), axis);
 }
 
 absl::Status Infer(InferContext& c) {

@@ -46,12 +46,15 @@ TEST(Concat, RefusesWhatDoesNotFit) {
   Case({{2, 3}, {2, 3}}, -3).ExpectOutput({}).ExpectError(ErrorClass::kAttr, "axis -3 is not in [-2, 1]");
   OpSpec("Concat").Input({2}).Attr("axis", INT64_MIN).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "is not in");
   Case({{}, {}}, 0).ExpectOutput({}).ExpectError(ErrorClass::kAttr, "axis 0 is not in");
-  Case({{2, 3}, {3, 3}}, 1).ExpectOutput({}).ExpectError(
-      ErrorClass::kShape, "input 1 is f32[3,3], which does not fit input 0, f32[2,3]: all dimensions but 1 must be equal");
+  Case({{2, 3}, {3, 3}}, 1)
+      .ExpectOutput({})
+      .ExpectError(ErrorClass::kShape,
+                   "input 1 is f32[3,3], which does not fit input 0, f32[2,3]: all dimensions but 1 must be equal");
   Case({{2, 3}, {2, 3, 1}}, 1).ExpectOutput({}).ExpectError(ErrorClass::kShape, "input 1 is f32[2,3,1]");
   OpSpec("Concat").Input({2}).IntInput({2}, 0, 1).Attr("axis", 0).ExpectOutput({4})
       .ExpectError(ErrorClass::kDtype, "expected element type f32");
-  OpSpec("Concat").Attr("axis", 0).ExpectOutput({2}).ExpectError(ErrorClass::kGraph, "has 0 inputs, expected at least 1");
+  OpSpec("Concat").Attr("axis", 0).ExpectOutput({2}).ExpectError(ErrorClass::kGraph,
+                                                                 "has 0 inputs, expected at least 1");
   OpSpec("Concat").Input({2}).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "attribute \"axis\" is required");
 }
 

@@ -10,8 +10,9 @@ bool Drops(const Attributes& attrs) { return attrs.Bool("training") && attrs.Flo
 
 absl::Status CheckHasRandomness(const OpContext& c) {
   if (c.HasInput(1) && c.HasInput(2) && c.attrs().Int("stream") >= 0) return absl::OkStatus();
-  return c.Error(ErrorClass::kGraph,
-                 "needs the inputs \"seed\" and \"step\" and a \"stream\" in training: the pass add_rng_inputs gives them");
+  return c.Error(
+      ErrorClass::kGraph,
+      "needs the inputs \"seed\" and \"step\" and a \"stream\" in training: the pass add_rng_inputs gives them");
 }
 
 absl::Status Infer(InferContext& c) {

@@ -66,9 +66,10 @@ TEST(Dropout, InTrainingWithoutNumbersItSaysWhoGivesThem) {
   ReferenceContext context(node, {&data}, *types);
   absl::Status status = def.reference(context);
   ASSERT_FALSE(status.ok());
-  EXPECT_EQ(std::string(status.message()),
-            "GRAPH: node \"drop\" (Dropout): needs the inputs \"seed\" and \"step\" and a \"stream\" in training: the pass "
-            "add_rng_inputs gives them");
+  EXPECT_EQ(
+      std::string(status.message()),
+      "GRAPH: node \"drop\" (Dropout): needs the inputs \"seed\" and \"step\" and a \"stream\" in training: the pass "
+      "add_rng_inputs gives them");
 }
 
 }  // namespace

@@ -32,7 +32,11 @@ TEST(Flatten, OddShapes) {
 TEST(Flatten, RefusesAnAxisThatIsNotThere) {
   Case({2, 3}, 3).ExpectOutput({2, 3}).ExpectError(ErrorClass::kAttr, "axis 3 is not in [-2, 2]");
   Case({2, 3}, -3).ExpectOutput({2, 3}).ExpectError(ErrorClass::kAttr, "axis -3 is not in [-2, 2]");
-  OpSpec("Flatten").Input({2, 3}).Attr("axis", INT64_MIN).ExpectOutput({2, 3}).ExpectError(ErrorClass::kAttr, "is not in");
+  OpSpec("Flatten")
+      .Input({2, 3})
+      .Attr("axis", INT64_MIN)
+      .ExpectOutput({2, 3})
+      .ExpectError(ErrorClass::kAttr, "is not in");
   OpSpec("Flatten").Input({}).ExpectOutput({}).ExpectError(ErrorClass::kAttr, "axis 1 is not in [0, 0]");
 }
 
@@ -41,8 +45,9 @@ TEST(Flatten, RefusesAProductWithASymbol) {
   const TensorType x(DType::kF32, {"N", 3, 5});
   auto types = InferTypes(**FindOp(node), node, {x});
   ASSERT_FALSE(types.ok());
-  EXPECT_EQ(std::string(types.status().message()),
-            "SHAPE: node \"f\" (Flatten): input \"x\" is f32[N,3,5]: dimensions 0 to 1 would become a product with a symbol");
+  EXPECT_EQ(
+      std::string(types.status().message()),
+      "SHAPE: node \"f\" (Flatten): input \"x\" is f32[N,3,5]: dimensions 0 to 1 would become a product with a symbol");
 }
 
 }  // namespace

@@ -68,8 +68,8 @@ absl::StatusOr<int> CopyDims(const InferContext& c, const Ints& shape, std::vect
       dims->push_back(1);
     } else if (shape[d] == 0 && !c.attrs().Bool("allowzero")) {
       if (d >= x.dims.size()) {
-        return c.Error(ErrorClass::kShape, "shape %s copies dimension %d of %s, which has none", ShapeToString(shape), d,
-                       x.ToString());
+        return c.Error(ErrorClass::kShape, "shape %s copies dimension %d of %s, which has none", ShapeToString(shape),
+                       d, x.ToString());
       }
       dims->push_back(x.dims[d]);
     } else {
@@ -81,7 +81,8 @@ absl::StatusOr<int> CopyDims(const InferContext& c, const Ints& shape, std::vect
 
 absl::StatusOr<Dim> ComputeDim(const InferContext& c, const Ints& shape, const Count& have, const Count& known) {
   auto fails = [&](absl::string_view why) {
-    return c.Error(ErrorClass::kShape, "%s cannot be reshaped to %s: %s", c.Input(0).ToString(), ShapeToString(shape), why);
+    return c.Error(ErrorClass::kShape, "%s cannot be reshaped to %s: %s", c.Input(0).ToString(), ShapeToString(shape),
+                   why);
   };
   if (known.number == 0) return fails("the -1 could be any number, for there are no elements");
   std::vector<std::string> rest;

@@ -44,7 +44,11 @@ TEST(Reshape, OfAParameterIsACopy) {
 
 TEST(Reshape, OfAnyType) {
   OpSpec("Reshape").IntInput({2, 6}, -9, 9).Attr("shape", Ints{3, 4}).ExpectOutput({3, 4}, DType::kS32).Check();
-  OpSpec("Reshape").IntInput({2, 6}, -9, 9, DType::kS64).Attr("shape", Ints{12}).ExpectOutput({12}, DType::kS64).Check();
+  OpSpec("Reshape")
+      .IntInput({2, 6}, -9, 9, DType::kS64)
+      .Attr("shape", Ints{12})
+      .ExpectOutput({12}, DType::kS64)
+      .Check();
   OpSpec("Reshape").IntInput({2, 6}, 0, 9, DType::kU8).Attr("shape", Ints{12}).ExpectOutput({12}, DType::kU8).Check();
 }
 
@@ -56,7 +60,8 @@ TEST(Reshape, SymbolsArePassedOn) {
   EXPECT_EQ(Inferred(x, {0, -1}), "f32[N,400]");
   EXPECT_EQ(Inferred({DType::kF32, {"N", "T", 6}}, {0, 0, 2, -1}), "f32[N,T,2,3]");
   EXPECT_EQ(Inferred({DType::kF32, {"N", "T", 6}}, {0, -1, 6}), "f32[N,T,6]");
-  EXPECT_NE(Inferred(x, {-1, 200}).find("the -1 would stand for a product with a symbolic dimension"), std::string::npos);
+  EXPECT_NE(Inferred(x, {-1, 200}).find("the -1 would stand for a product with a symbolic dimension"),
+            std::string::npos);
   EXPECT_NE(Inferred(x, {8, 400}).find("f32[N,16,5,5] cannot be reshaped to [8,400]"), std::string::npos);
   EXPECT_NE(Inferred({DType::kF32, {"N", "T"}}, {-1}).find("a product with a symbolic dimension"), std::string::npos);
 }
@@ -85,9 +90,12 @@ TEST(Reshape, RefusesWhatDoesNotFit) {
   refuse({2, 6}, {5, -1}, "f32[2,6] cannot be reshaped to [5,-1]: the -1 would not be a whole number");
   refuse({2, 6}, {5, 2}, "f32[2,6] cannot be reshaped to [5,2]: the numbers of elements differ");
   refuse({12}, {3, 0}, "copies dimension 1 of f32[12], which has none");
-  refuse({2}, {INT64_MAX, INT64_MAX}, "the number of elements of shape [9223372036854775807,9223372036854775807] overflows");
+  refuse({2}, {INT64_MAX, INT64_MAX},
+         "the number of elements of shape [9223372036854775807,9223372036854775807] overflows");
   refuse({2}, {2, 1, 1, 1, 1, 1, 1, 1, 1}, "rank");
-  Case("", {2, 6}, {-2, 6}).ExpectOutput({}).ExpectError(ErrorClass::kAttr, "attribute \"shape\" = [-2,6] is not in [-1");
+  Case("", {2, 6}, {-2, 6})
+      .ExpectOutput({})
+      .ExpectError(ErrorClass::kAttr, "attribute \"shape\" = [-2,6] is not in [-1");
   OpSpec("Reshape").Input({2}).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "attribute \"shape\" is required");
   OpSpec("Reshape").Input({2}).Attr("shape", 2).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "is of type int");
 }

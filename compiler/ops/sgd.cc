@@ -48,8 +48,8 @@ absl::Status Infer(InferContext& c) {
   return absl::OkStatus();
 }
 
-// Kernel "sgd": inputs (param, grad[, momentum_buffer], lr[, step]), outputs (param[, momentum_buffer]), attributes those
-// of the operator.
+// Kernel "sgd": inputs (param, grad[, momentum_buffer], lr[, step]), outputs (param[, momentum_buffer]), attributes
+// those of the operator.
 absl::Status Lower(LowerContext& c) {
   c.PreferLayoutOf(c.Input(kGrad), c.Input(kParam));
   c.PreferLayoutOf(c.Input(kBuffer), c.Input(kParam));
@@ -87,11 +87,12 @@ OpDef SgdDef() {
   def.doc =
       "g = grad + weight_decay param; with momentum, buffer = momentum buffer + (1 - dampening) g (undampened in the "
       "first step) and g = buffer, or g + momentum buffer (nesterov); param = param - lr g. As torch.optim.SGD.";
-  def.inputs = {{"param", "f32, any shape"},
-                {"grad", "like param"},
-                {.name = "momentum_buffer", .doc = "like param, zeros at first; if momentum is not 0", .optional = true},
-                {"lr", "f32 [], >= 0"},
-                {.name = "step", .doc = "s64 [], 1 in the first step; if dampening is not 0", .optional = true}};
+  def.inputs = {
+      {"param", "f32, any shape"},
+      {"grad", "like param"},
+      {.name = "momentum_buffer", .doc = "like param, zeros at first; if momentum is not 0", .optional = true},
+      {"lr", "f32 [], >= 0"},
+      {.name = "step", .doc = "s64 [], 1 in the first step; if dampening is not 0", .optional = true}};
   def.outputs = {{"param", "updated"}, {.name = "momentum_buffer", .doc = "updated", .optional = true}};
   def.attributes = {
       {.name = "momentum", .type = AttrType::kFloat, .doc = "in [0, 1]", .default_value = 0.0, .min = 0, .max = 1},

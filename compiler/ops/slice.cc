@@ -48,8 +48,8 @@ absl::StatusOr<std::vector<Range>> Resolve(const OpContext& c, const TensorType&
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t rank = x.rank(), axis = axes[i] < 0 ? axes[i] + rank : axes[i];
     if (axis < 0 || axis >= rank || seen[axis]) {
-      return c.Error(ErrorClass::kAttr, "axes %s are not different ones in [%d, %d], the axes of %s", ShapeToString(axes),
-                     -rank, rank - 1, x.ToString());
+      return c.Error(ErrorClass::kAttr, "axes %s are not different ones in [%d, %d], the axes of %s",
+                     ShapeToString(axes), -rank, rank - 1, x.ToString());
     }
     seen[axis] = true;
     const Dim& dim = x.dims[axis];
@@ -156,7 +156,8 @@ OpDef SliceDef() {
 
 absl::Status InferGrad(InferContext& c) {
   const TensorType& dy = c.Input(0);
-  const Ints shape = c.attrs().GetInts("shape"), starts = c.attrs().GetInts("starts"), steps = c.attrs().GetInts("steps");
+  const Ints shape = c.attrs().GetInts("shape"), starts = c.attrs().GetInts("starts"),
+             steps = c.attrs().GetInts("steps");
   if (shape.size() != dy.dims.size() || starts.size() != shape.size() || steps.size() != shape.size()) {
     return c.Error(ErrorClass::kAttr, "shape, starts and steps have %d, %d and %d entries, but input \"dy\" is %s",
                    shape.size(), starts.size(), steps.size(), dy.ToString());
@@ -166,7 +167,8 @@ absl::Status InferGrad(InferContext& c) {
     const bool whole = shape[d] == -1;
     if (!whole) {
       ATH_ASSIGN_OR_RETURN(int64_t size, c.Known(0, d, "dy"));
-      if (starts[d] > shape[d] || (size > 0 && (starts[d] >= shape[d] || size - 1 > (shape[d] - 1 - starts[d]) / steps[d]))) {
+      if (starts[d] > shape[d] ||
+          (size > 0 && (starts[d] >= shape[d] || size - 1 > (shape[d] - 1 - starts[d]) / steps[d]))) {
         return c.Error(ErrorClass::kShape, "input \"dy\" is %s: dimension %d from %d by %d does not lie within %d",
                        dy.ToString(), d, starts[d], steps[d], shape[d]);
       }

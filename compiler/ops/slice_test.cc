@@ -55,8 +55,17 @@ TEST(Slice, OddShapes) {
   Case("nothing cut", {3, 4}, {{0, 0}, {3, 4}}).ExpectOutput({3, 4}).Check();
   Case("no axes", {3, 4}, {{}, {}}).ExpectOutput({3, 4}).SymbolicBatch().Check();
   Case("scalar", {}, {{}, {}}).ExpectOutput({}).Check();
-  Case("channels of a blocked layout", {2, 32, 3, 3}, {{16}, {32}, {1}}).ExpectOutput({2, 16, 3, 3}).SymbolicBatch().Check();
-  OpSpec("Slice").Name("parameter").Parameter({16, 8}).Attr("starts", Ints{3}).Attr("ends", Ints{9}).ExpectOutput({6, 8}).Check();
+  Case("channels of a blocked layout", {2, 32, 3, 3}, {{16}, {32}, {1}})
+      .ExpectOutput({2, 16, 3, 3})
+      .SymbolicBatch()
+      .Check();
+  OpSpec("Slice")
+      .Name("parameter")
+      .Parameter({16, 8})
+      .Attr("starts", Ints{3})
+      .Attr("ends", Ints{9})
+      .ExpectOutput({6, 8})
+      .Check();
 }
 
 TEST(Slice, OfAnyType) {
@@ -104,11 +113,17 @@ TEST(SliceGrad, PutsThePartInZeros) {
 }
 
 TEST(SliceGrad, RefusesAPartThatLiesOutside) {
-  Grad("", {3}, {4}, {2}, {1}).ExpectOutput({4}).ExpectError(ErrorClass::kShape, "dimension 0 from 2 by 1 does not lie within 4");
+  Grad("", {3}, {4}, {2}, {1})
+      .ExpectOutput({4})
+      .ExpectError(ErrorClass::kShape, "dimension 0 from 2 by 1 does not lie within 4");
   Grad("", {3}, {4}, {0}, {2}).ExpectOutput({4}).ExpectError(ErrorClass::kShape, "does not lie within 4");
   Grad("", {3}, {4}, {5}, {1}).ExpectOutput({4}).ExpectError(ErrorClass::kShape, "does not lie within 4");
-  Grad("", {3}, {-1}, {1}, {1}).ExpectOutput({4}).ExpectError(ErrorClass::kAttr, "dimension 0 is whole, but starts at 1");
-  Grad("", {3}, {4, 4}, {1}, {1}).ExpectOutput({4}).ExpectError(ErrorClass::kAttr, "shape, starts and steps have 2, 1 and 1");
+  Grad("", {3}, {-1}, {1}, {1})
+      .ExpectOutput({4})
+      .ExpectError(ErrorClass::kAttr, "dimension 0 is whole, but starts at 1");
+  Grad("", {3}, {4, 4}, {1}, {1})
+      .ExpectOutput({4})
+      .ExpectError(ErrorClass::kAttr, "shape, starts and steps have 2, 1 and 1");
   Grad("", {3}, {4}, {-1}, {1}).ExpectOutput({4}).ExpectError(ErrorClass::kAttr, "attribute \"starts\"");
   Grad("", {3}, {4}, {0}, {0}).ExpectOutput({4}).ExpectError(ErrorClass::kAttr, "attribute \"steps\"");
 }

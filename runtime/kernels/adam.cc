@@ -1,5 +1,5 @@
-// Adam (Kingma, Ba: "Adam: a method for stochastic optimization", 2015), in the order of operations of torch.optim.Adam,
-// in one pass over memory.
+// Adam (Kingma, Ba: "Adam: a method for stochastic optimization", 2015), in the order of operations of
+// torch.optim.Adam, in one pass over memory.
 //   adam  (param, grad, m, v, lr, step) -> (param, m, v)
 //   attrs: beta1, beta2, epsilon, weight_decay (added to the gradient)
 // m and v start as zeros; step is 1 in the first step.

@@ -24,7 +24,8 @@ State Start(const Shape& shape) {
   return {RandomTensor(shape, 1), RandomTensor(shape, 2, 0, 0), RandomTensor(shape, 3, 0, 0)};
 }
 
-TestCall Adam(const Hyper& h, const State& s, const Tensor& grad, float lr, int64_t step, const std::string& layout = "") {
+TestCall Adam(const Hyper& h, const State& s, const Tensor& grad, float lr, int64_t step,
+              const std::string& layout = "") {
   return TestCall("adam").Attr("beta1", h.beta1).Attr("beta2", h.beta2).Attr("epsilon", h.epsilon)
       .Attr("weight_decay", h.weight_decay).In(s.param.Clone(), layout).In(grad.Clone()).In(s.m.Clone()).In(s.v.Clone())
       .In(Tensor::Scalar(lr)).In(Tensor::Scalar(step)).Out(grad.shape()).Out(grad.shape()).Out(grad.shape());
@@ -42,7 +43,8 @@ struct Reference {
   }
 };
 
-void ExpectSteps(const Hyper& h, const Shape& shape, int threads, const std::string& layout = "", bool in_place = false) {
+void ExpectSteps(const Hyper& h, const Shape& shape, int threads, const std::string& layout = "",
+                 bool in_place = false) {
   SCOPED_TRACE(ShapeToString(shape) + " " + layout);
   State s = Start(shape);
   std::vector<Reference> want;

@@ -43,7 +43,8 @@ absl::StatusOr<int> ReadAxis(const CallSpec& spec) {
 bool OneDnnJoins(const CallSpec& spec) {
   DType dtype = spec.inputs[0].dtype;
   if (dtype == DType::kS64 || dtype == DType::kF64) return false;
-  return std::all_of(spec.inputs.begin(), spec.inputs.end(), [](const MemoryDesc& x) { return *NumElements(x.dims) > 0; });
+  return std::all_of(spec.inputs.begin(), spec.inputs.end(),
+                     [](const MemoryDesc& x) { return *NumElements(x.dims) > 0; });
 }
 
 dnnl::concat::primitive_desc MakeConcat(const KernelInfo& info, int axis) {
@@ -120,7 +121,8 @@ std::unique_ptr<Kernel> MakeOwnLoop(const CallSpec& spec, int axis) {
   std::vector<int64_t> out_strides = RowMajorStrides(spec.outputs[0].dims);
   int64_t offset = 0;
   for (const MemoryDesc& x : spec.inputs) {
-    copies.emplace_back(DTypeSize(x.dtype), x.dims, RowMajorStrides(x.dims), 0, out_strides, offset * out_strides[axis]);
+    copies.emplace_back(DTypeSize(x.dtype), x.dims, RowMajorStrides(x.dims), 0, out_strides,
+                        offset * out_strides[axis]);
     offset += x.dims[axis];
   }
   return std::make_unique<ConcatKernel>(std::move(copies), spec.threads);

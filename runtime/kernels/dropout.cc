@@ -69,7 +69,8 @@ inline void PhiloxBlocks(V64& c0, V64& c1, V64& c2, V64& c3, uint64_t seed) {
 }
 
 // Two vectors of floats, beginning at number 4 * `block` of the stream for the first and behind it for the second.
-// `lane_blocks`: the block of each lane, relative to the first one, in the order that makes interleaving give row-major.
+// `lane_blocks`: the block of each lane, relative to the first one, in the order that makes interleaving give
+// row-major.
 inline void DropoutVectors(const dropout::Args& a, uint64_t block, V64 lane_blocks, const float* x, float* y) {
   const D64 d64;
   const D32 d32;

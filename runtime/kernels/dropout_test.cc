@@ -53,7 +53,8 @@ TEST(Dropout, EqualsTheScalarGeneratorNumberByNumber) {
 }
 
 TEST(Dropout, UsesAllBitsOfSeedStreamAndStep) {
-  for (int64_t seed : {int64_t{0}, int64_t{-1}, int64_t{1} << 40, INT64_MIN}) ExpectPhiloxMask({.seed = seed}, {200}, 1);
+  for (int64_t seed : {int64_t{0}, int64_t{-1}, int64_t{1} << 40, INT64_MIN})
+    ExpectPhiloxMask({.seed = seed}, {200}, 1);
   for (int64_t stream : {int64_t{0}, int64_t{1} << 40, INT64_MAX}) ExpectPhiloxMask({.stream = stream}, {200}, 1);
   for (int64_t step : {int64_t{0}, int64_t{2}, int64_t{1} << 40}) ExpectPhiloxMask({.step = step}, {200}, 1);
 }
@@ -127,7 +128,8 @@ TEST(Dropout, RefusesADamagedCall) {
   for (double ratio : {-0.1, 1.0, std::nan("")}) refuse(Dropout({.ratio = ratio}, x()), "is not in [0, 1)");
   auto one = [] { return Tensor::Scalar(int64_t{1}); };
   auto call = [&] { return TestCall("dropout").Attr("ratio", 0.5).Attr("stream", 0).In(x()); };
-  refuse(TestCall("dropout").Attr("ratio", 0.5).In(x()).In(one()).In(one()).Out({4}), "attribute \"stream\" is missing");
+  refuse(TestCall("dropout").Attr("ratio", 0.5).In(x()).In(one()).In(one()).Out({4}),
+         "attribute \"stream\" is missing");
   refuse(call().In(Tensor::Scalar(1)).In(one()).Out({4}), "input 1 is s32[]:a, expected s64[]");
   refuse(call().Out({4}), "has 1 inputs");
   refuse(call().In(one()).In(one()).Out({5}), "expected f32 and the same dims");

@@ -47,7 +47,8 @@ TEST(Expand, RefusesADamagedCall) {
     auto run = TestCall("expand").In(CountingTensor(DType::kF32, {2, 3})).Out(to).Run();
     ASSERT_FALSE(run.ok());
     EXPECT_EQ(ErrorClassOf(run.status()), "PLAN") << run.status();
-    EXPECT_THAT(std::string(run.status().message()), HasSubstr("f32[2,3]:ab does not broadcast to f32" + ShapeToString(to)));
+    EXPECT_THAT(std::string(run.status().message()),
+                HasSubstr("f32[2,3]:ab does not broadcast to f32" + ShapeToString(to)));
   }
 }
 

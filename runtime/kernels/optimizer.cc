@@ -23,7 +23,8 @@ absl::StatusOr<KernelInfo> OptimizerInfo(const CallSpec& spec, size_t tensors, b
   }
   for (size_t i = 0; i < spec.outputs.size(); ++i) {
     const MemoryDesc& d = spec.outputs[i];
-    if (!is_tensor(d)) return CallError(spec, "output %d is %s; the parameter is %s", i, d.ToString(), parameter.ToString());
+    if (!is_tensor(d))
+      return CallError(spec, "output %d is %s; the parameter is %s", i, d.ToString(), parameter.ToString());
     info.outputs.push_back(parameter);
   }
   info.impl = std::move(impl);
@@ -44,8 +45,8 @@ absl::StatusOr<int64_t> PaddedElements(const MemoryDesc& desc) {
 
 absl::Status CheckLr(const std::string& node, float lr) {
   if (lr >= 0 && std::isfinite(lr)) return absl::OkStatus();
-  return MakeError(ErrorClass::kAttr, "node \"%s\": the learning rate \"lr\" is %g, expected a finite number >= 0", node,
-                   lr);
+  return MakeError(ErrorClass::kAttr, "node \"%s\": the learning rate \"lr\" is %g, expected a finite number >= 0",
+                   node, lr);
 }
 
 absl::Status CheckStep(const std::string& node, int64_t step) {

@@ -13,7 +13,8 @@ namespace athanor {
 // PLAN error naming the kernel and the call.
 template <typename... Args>
 absl::Status CallError(const CallSpec& spec, const absl::FormatSpec<Args...>& format, const Args&... args) {
-  return MakeError(ErrorClass::kPlan, "kernel %s of \"%s\": %s", spec.kernel, spec.name, absl::StrFormat(format, args...));
+  return MakeError(ErrorClass::kPlan, "kernel %s of \"%s\": %s", spec.kernel, spec.name,
+                   absl::StrFormat(format, args...));
 }
 
 // PLAN error unless there are this many operands and no post-ops.

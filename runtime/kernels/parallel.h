@@ -10,10 +10,10 @@ namespace athanor {
 // Below this many bytes of traffic a loop is done before a second thread has woken up.
 inline constexpr int64_t kMinParallelBytes = 128 * 1024;
 
-// Runs f(begin, end) on `threads` contiguous ranges that cover [0, n); all but the last end at multiples of `align`, and
-// some may be empty, which are left out. One range, on the calling thread, when fewer than kMinParallelBytes / 2 bytes
-// would be each thread's share. Allocates nothing. f must not throw.
-// Either one thread or all of them: a team of another size would make libgomp end threads and start them again.
+// Runs f(begin, end) on `threads` contiguous ranges that cover [0, n); all but the last end at multiples of `align`,
+// and some may be empty, which are left out. One range, on the calling thread, when the traffic is below
+// kMinParallelBytes. Allocates nothing. f must not throw. Either one thread or all of them: a team of another size would
+// make libgomp end threads and start them again.
 template <typename F>
 void ParallelRanges(int64_t n, int64_t align, int64_t bytes_per_item, int threads, const F& f) {
   if (n <= 0) return;

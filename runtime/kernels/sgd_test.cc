@@ -25,7 +25,8 @@ struct State {
 
 State Start(const Shape& shape) { return {RandomTensor(shape, 1), RandomTensor(shape, 2, 0, 0)}; }
 
-TestCall Sgd(const Hyper& h, const State& s, const Tensor& grad, float lr, int64_t step, const std::string& layout = "") {
+TestCall Sgd(const Hyper& h, const State& s, const Tensor& grad, float lr, int64_t step,
+             const std::string& layout = "") {
   TestCall call("sgd");
   call.Attr("momentum", h.momentum).Attr("dampening", h.dampening).Attr("weight_decay", h.weight_decay);
   call.Attr("nesterov", h.nesterov).In(s.param.Clone(), layout).In(grad.Clone());
@@ -50,7 +51,8 @@ struct Reference {
   }
 };
 
-void ExpectSteps(const Hyper& h, const Shape& shape, int threads, const std::string& layout = "", bool in_place = false) {
+void ExpectSteps(const Hyper& h, const Shape& shape, int threads, const std::string& layout = "",
+                 bool in_place = false) {
   SCOPED_TRACE(ShapeToString(shape) + " " + layout);
   State s = Start(shape);
   std::vector<Reference> want;
@@ -152,8 +154,8 @@ TEST(Sgd, RefusesABadLearningRateOrStepWhenItRuns) {
 TEST(Sgd, RefusesADamagedCall) {
   State s = Start({4});
   Tensor grad = RandomTensor({4}, 3);
-  for (const Hyper& h : {Hyper{.momentum = -0.1}, Hyper{.momentum = std::nan("")}, Hyper{.momentum = 0.5, .dampening = 2},
-                         Hyper{.weight_decay = -1}}) {
+  for (const Hyper& h : {Hyper{.momentum = -0.1}, Hyper{.momentum = std::nan("")},
+                         Hyper{.momentum = 0.5, .dampening = 2}, Hyper{.weight_decay = -1}}) {
     auto run = Sgd(h, s, grad, 0.1f, 1).Run();
     ASSERT_FALSE(run.ok());
     EXPECT_EQ(ErrorClassOf(run.status()), "PLAN") << run.status();

@@ -1,5 +1,5 @@
-// A part of a tensor, row-major, of any element type. Attributes, one number a dimension of the whole: starts (>= 0) and
-// steps (>= 1); the sizes are the part's dims.
+// A part of a tensor, row-major, of any element type. Attributes, one number a dimension of the whole: starts (>= 0)
+// and steps (>= 1); the sizes are the part's dims.
 //   slice           (x) -> y
 //   slice_backward  (dy) -> dx   zero outside the part
 #include <cstring>

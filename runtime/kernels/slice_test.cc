@@ -15,10 +15,18 @@ struct Case {
 };
 
 TestCall Forward(const Case& c, DType dtype) {
-  return TestCall("slice").Attr("starts", c.starts).Attr("steps", c.steps).In(CountingTensor(dtype, c.whole)).Out(c.part, dtype);
+  return TestCall("slice")
+      .Attr("starts", c.starts)
+      .Attr("steps", c.steps)
+      .In(CountingTensor(dtype, c.whole))
+      .Out(c.part, dtype);
 }
 TestCall Backward(const Case& c, DType dtype) {
-  return TestCall("slice_backward").Attr("starts", c.starts).Attr("steps", c.steps).In(CountingTensor(dtype, c.part)).Out(c.whole, dtype);
+  return TestCall("slice_backward")
+      .Attr("starts", c.starts)
+      .Attr("steps", c.steps)
+      .In(CountingTensor(dtype, c.part))
+      .Out(c.whole, dtype);
 }
 
 // Checks both ways.

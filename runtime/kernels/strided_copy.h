@@ -10,8 +10,8 @@
 
 namespace athanor {
 
-// For every index i in `dims`: dst[dst_offset + i . dst_strides] = src[src_offset + i . src_strides]. Offsets and strides
-// are in elements. A source stride may be 0 (broadcast). Source and destination must not overlap.
+// For every index i in `dims`: dst[dst_offset + i . dst_strides] = src[src_offset + i . src_strides]. Offsets and
+// strides are in elements. A source stride may be 0 (broadcast). Source and destination must not overlap.
 class StridedCopy {
  public:
   StridedCopy() = default;

@@ -17,7 +17,8 @@ absl::StatusOr<Ints> ReadPerm(const CallSpec& spec) {
   const Shape& out = spec.outputs[0].dims;
   ATH_RETURN_IF_ERROR(NumBytes(spec.inputs[0].dtype, in).status());
   auto mismatch = [&] {
-    return CallError(spec, "perm %s does not take %s to %s", ShapeToString(perm), ShapeToString(in), ShapeToString(out));
+    return CallError(spec, "perm %s does not take %s to %s", ShapeToString(perm), ShapeToString(in),
+                     ShapeToString(out));
   };
   if (perm.size() != in.size() || out.size() != in.size()) return mismatch();
   std::vector<bool> seen(in.size(), false);

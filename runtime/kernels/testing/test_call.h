@@ -1,5 +1,5 @@
-// One kernel call with its data, run as a session runs it: layouts settled by query, memory 64-byte aligned, results and
-// scratch full of NaN beforehand.
+// One kernel call with its data, run as a session runs it: layouts settled by query, memory 64-byte aligned, results
+// and scratch full of NaN beforehand.
 //
 //   auto y = TestCall("eltwise").Attr("algorithm", "relu").In(x).Out({2, 3}).Run();
 #ifndef ATHANOR_RUNTIME_KERNELS_TESTING_TEST_CALL_H_
@@ -43,8 +43,8 @@ class TestCall {
   const CallSpec& spec() const { return spec_; }
   absl::StatusOr<KernelInfo> Query() const;
   // Prepares and runs it, twice where nothing is in place: the second time must give the same. An error of query,
-  // create, bind or run; INTERNAL errors for a kernel that does not settle on its layouts, writes outside of its memory or
-  // does not repeat.
+  // create, bind or run; INTERNAL errors for a kernel that does not settle on its layouts, writes outside of its memory
+  // or does not repeat.
   absl::StatusOr<Result> Run() const;
 
  private:
