@@ -19,9 +19,7 @@ bool FusesRelu(const OpContext& c) { return c.attrs().Bool("fuse_relu"); }
 
 absl::Status CheckX(const InferContext& c, int i) {
   ATH_RETURN_IF_ERROR(CheckNumbers(c, i, "x"));
-  if (c.Input(i).rank() != 2 && c.Input(i).rank() != 4) {
-    return c.Error(ErrorClass::kShape, "input \"x\" is %s, expected [N,C] or [N,C,H,W]", c.Input(i).ToString());
-  }
+  ATH_RETURN_IF_ERROR(c.CheckRank(i, "x", 2, 5));
   return c.Known(i, 1, "x").status();
 }
 
@@ -130,7 +128,10 @@ absl::Status Lower(LowerContext& c) {
 
 // Element-wise access by channel.
 struct Channels {
-  explicit Channels(const Shape& x) : count(x[1]), area(x.size() == 4 ? x[2] * x[3] : 1), per_channel(x[0] * area) {}
+  explicit Channels(const Shape& x) : count(x[1]), area(1), per_channel(0) {
+    for (size_t d = 2; d < x.size(); ++d) area *= x[d];
+    per_channel = x[0] * area;
+  }
   int64_t of(int64_t i) const { return i / area % count; }
   int64_t count, area, per_channel;
 };
@@ -198,7 +199,7 @@ OpDef BatchNormDef() {
       "y = scale (x - m) / sqrt(v + epsilon) + bias by channel (Ioffe, Szegedy 2015). In training m and v are the batch's "
       "mean and biased variance, and next = (1 - momentum) running + momentum batch, with the unbiased variance, as "
       "torch.nn.BatchNorm2d has it; otherwise they are the running ones, which stay as they are.";
-  def.inputs = {{"x", "f32[N,C] or f32[N,C,H,W]"},
+  def.inputs = {{"x", "f32[N,C,..] of rank 2 to 5"},
                 {"scale", "f32[C]"},
                 {"bias", "f32[C]"},
                 {"mean", "f32[C]: running mean"},
@@ -293,7 +294,7 @@ OpDef Def() {
   def.name = "BatchNormGrad";
   def.doc = "The gradients of BatchNorm by x, scale and bias.";
   def.inputs = {{"dy", "like x"},
-                {"x", "f32[N,C] or f32[N,C,H,W]"},
+                {"x", "f32[N,C,..] of rank 2 to 5"},
                 {"scale", "f32[C]"},
                 {"mean", "f32[C]: the forward operator's saved_mean; its mean if that was not in training"},
                 {"var", "f32[C]: likewise"},

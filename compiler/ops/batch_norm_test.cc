@@ -1,14 +1,20 @@
 #include <cmath>
+#include <cstring>
 
+#include "compiler/compile.h"
+#include "compiler/graph/text.h"
+#include "compiler/interpreter/interpreter.h"
 #include "compiler/ops/testing/op_spec.h"
 #include "gtest/gtest.h"
+#include "runtime/session/session.h"
 
 namespace athanor {
 namespace {
 
 const std::vector<Shape>& Shapes() {
   static const auto* shapes =
-      new std::vector<Shape>{{2, 1}, {5, 3}, {32, 120}, {2, 3, 4, 5}, {4, 6, 7, 7}, {2, 16, 3, 3}, {3, 33, 1, 2}, {1, 4, 2, 2}};
+      new std::vector<Shape>{{2, 1}, {5, 3}, {32, 120}, {2, 3, 4, 5}, {4, 6, 7, 7}, {2, 16, 3, 3}, {3, 33, 1, 2}, {1, 4, 2, 2},
+                              {4, 5, 7}, {2, 3, 2, 3, 2}};
   return *shapes;
 }
 
@@ -108,6 +114,120 @@ TEST(BatchNorm, FoldsIntoAnAffineFunctionOfEachChannel) {
   EXPECT_FALSE(def->channel_affine(node, {nullptr, &scale, &bias, &mean, &var}).has_value());
 }
 
+constexpr char kNet[] = R"(graph "net" {
+  %x : input f32[4,6,3,5]
+  %target : input f32[4,6,3,5]
+  %w : parameter f32[6,1,1]
+  %scale : parameter f32[6]
+  %bias : parameter f32[6]
+  %mean : state f32[6]
+  %var : state f32[6]
+  %z = Mul(%x, %w) @"mul" : f32[4,6,3,5]
+  %y, %next_mean, %next_var = BatchNorm(%z, %scale, %bias, %mean, %var) {momentum=0.3} @"bn" : f32[4,6,3,5], f32[6], f32[6]
+  %h = ReLU(%y) @"relu" : f32[4,6,3,5]
+  %loss = MeanSquaredError(%h, %target) @"mse" : f32[]
+  entry "train" training (x=%x, target=%target) -> (loss=%loss, next_mean=%next_mean, next_var=%next_var) loss %loss
+      update (%mean <- %next_mean, %var <- %next_var)
+}
+)";
+
+// A training entry as the pipeline compiles it: ReLU becomes part of the normalization, and its mask goes from the
+// forward to the backward kernel through the workspace.
+class FusedTraining : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    auto graph = ParseGraph(kNet);
+    ASSERT_TRUE(graph.ok()) << graph.status();
+    graph_ = *std::move(graph);
+    for (size_t v = 0; v < graph_.values.size(); ++v) {
+      Value& value = graph_.values[v];
+      if (value.kind == ValueKind::kNode) continue;
+      DoubleTensor data(value.type.shape());
+      data.data = internal::RandomFloats("net", v, data.size(), IsVariable(value.kind) ? 0.5 : -1, 1.5);
+      if (value.kind == ValueKind::kInput) inputs_[value.name] = data;
+      if (IsVariable(value.kind)) value.data = std::make_shared<const Tensor>(data.To(DType::kF32));
+    }
+  }
+
+  // Outputs of the uncompiled entry, a variable changed.
+  Interpreter::Tensors Interpret(const std::string& variable = "", int64_t element = 0, double by = 0) {
+    auto interpreter = Interpreter::Create(graph_, "train");
+    EXPECT_TRUE(interpreter.ok()) << interpreter.status();
+    if (!variable.empty()) {
+      DoubleTensor value = interpreter->variables().at(variable);
+      value[element] += by;
+      EXPECT_TRUE(interpreter->SetVariable(variable, value).ok());
+    }
+    auto outputs = interpreter->Run(inputs_);
+    EXPECT_TRUE(outputs.ok()) << outputs.status();
+    return outputs.ok() ? *outputs : Interpreter::Tensors{};
+  }
+
+  void Compile() {
+    CompileOptions options;
+    options.entries = {{"train", {}}};
+    options.threads = GetParam();
+    options.gradients_as_outputs = true;
+    auto plan = athanor::Compile(graph_, options);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    plan_ = std::make_shared<const Plan>(*std::move(plan));
+  }
+
+  Graph graph_;
+  Interpreter::Tensors inputs_;
+  std::shared_ptr<const Plan> plan_;
+};
+INSTANTIATE_TEST_SUITE_P(Threads, FusedTraining, testing::Values(1, 2));
+
+TEST_P(FusedTraining, ReluIsPartOfTheNormalization) {
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  int forward = 0, backward = 0;
+  for (const KernelCall& call : plan_->entries[0].calls) {
+    EXPECT_NE(call.kernel, "eltwise");
+    EXPECT_NE(call.kernel, "eltwise_backward");
+    forward += call.kernel == "batch_normalization" && call.attrs.Bool("fuse_relu");
+    backward += call.kernel == "batch_normalization_backward" && call.attrs.Bool("fuse_relu");
+  }
+  EXPECT_EQ(forward, 1);
+  EXPECT_EQ(backward, 1);
+}
+
+TEST_P(FusedTraining, GradientsAreFiniteDifferences) {
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  SessionOptions session_options;
+  session_options.poison = true;
+  auto session = Session::Create(plan_, session_options);
+  ASSERT_TRUE(session.ok()) << session.status();
+  const int entry = *(*session)->FindEntry("train");
+  for (const auto& [name, value] : inputs_) {
+    auto view = (*session)->Input(entry, name);
+    ASSERT_TRUE(view.ok()) << view.status();
+    Tensor data = value.To(DType::kF32);
+    std::memcpy(view->data, data.data(), data.bytes());
+  }
+  absl::Status status = (*session)->Run(entry);
+  ASSERT_TRUE(status.ok()) << status;
+  auto read = [&](const std::string& name) {
+    auto view = (*session)->Output(entry, name);
+    EXPECT_TRUE(view.ok()) << view.status();
+    return std::vector<double>(view->as<float>().begin(), view->as<float>().end());
+  };
+  const Interpreter::Tensors want = Interpret();
+  for (const char* name : {"loss", "next_mean", "next_var"}) {
+    const std::vector<double> got = read(name);
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want.at(name)[i], 1e-5) << name << " " << i;
+  }
+  for (const char* variable : {"w", "scale", "bias"}) {
+    const std::vector<double> got = read(std::string("grad:") + variable);
+    ASSERT_EQ(got.size(), 6u);
+    for (int64_t i = 0; i < 6; ++i) {
+      constexpr double kStep = 1e-6;
+      const double up = Interpret(variable, i, kStep).at("loss")[0], down = Interpret(variable, i, -kStep).at("loss")[0];
+      EXPECT_NEAR(got[i], (up - down) / (2 * kStep), 1e-6) << "gradient of " << variable << " " << i;
+    }
+  }
+}
+
 TEST(BatchNorm, Errors) {
   auto with = [](const Shape& x, const Shape& scale, const Shape& var) {
     OpSpec spec("BatchNorm");
@@ -118,7 +238,7 @@ TEST(BatchNorm, Errors) {
   with({2, 3}, {3}, {}).ExpectError(ErrorClass::kShape, "\"var\" is f32[], expected f32[3]");
   with({2, 3}, {3}, {0}).ExpectError(ErrorClass::kShape, "\"var\" is f32[0]");
   with({2, 0}, {0}, {0}).ExpectError(ErrorClass::kShape, "\"x\" is f32[2,0]: it is empty");
-  with({2, 3, 4}, {3}, {3}).ExpectError(ErrorClass::kShape, "\"x\" is f32[2,3,4], expected [N,C] or [N,C,H,W]");
+  with({2, 3, 1, 1, 1, 1}, {3}, {3}).ExpectError(ErrorClass::kShape, "of rank 6, expected rank 2 to 5");
   with({1, 3}, {3}, {3}).Attr("training", true).ExpectError(ErrorClass::kShape, "one element a channel has no variance");
   for (double epsilon : {0.0, -1e-5, std::nan(""), 1e300}) {
     with({2, 3}, {3}, {3}).Attr("epsilon", epsilon).ExpectError(ErrorClass::kAttr, "\"epsilon\"");

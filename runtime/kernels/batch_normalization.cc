@@ -1,4 +1,5 @@
-// oneDNN's batch normalization of x[N,C] or x[N,C,H,W] over all dimensions but C; everything else is [C].
+// oneDNN's batch normalization of x[N,C], x[N,C,H,W] or another of rank up to 5, over all dimensions but C; everything
+// else is [C].
 //   batch_normalization            (x, scale, shift, running_mean, running_var)
 //                                    -> (y, next_mean, next_var, saved_mean, saved_var[, workspace])
 //       y = scale (x - mean) / sqrt(var + epsilon) + shift by the batch's mean and biased variance, which are saved;
@@ -60,7 +61,7 @@ absl::Status CheckShapes(const CallSpec& spec, Problem* p) {
   const size_t x_input = p->mode == Mode::kBackward ? 1 : 0;
   p->x = spec.inputs[x_input];
   const Shape& dims = p->x.dims;
-  if (dims.size() != 2 && dims.size() != 4) return CallError(spec, "x is %s, expected rank 2 or 4", p->x.ToString());
+  if (dims.size() < 2 || dims.size() > 5) return CallError(spec, "x is %s, expected rank 2 to 5", p->x.ToString());
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "x", p->x, dims));
   ATH_ASSIGN_OR_RETURN(int64_t elements, NumElements(dims));
   p->count = elements / dims[1];
@@ -118,10 +119,11 @@ int GradeOf(const Problem& p, const MemoryDesc& x, const dnnl::primitive_attr& a
 // Given x as it lies, the forward and the backward call choose the same layout, as the workspace demands: it depends on
 // nothing else. x stays as it is if oneDNN has vector code for that; a reorder costs less than its other loops.
 absl::StatusOr<MemoryDesc> ChooseLayout(const CallSpec& spec, const Problem& p, const dnnl::primitive_attr& attr) {
+  const std::string plain = MemoryDesc::PlainLayout(p.x.dims.size()), area = plain.substr(2);
   std::vector<std::string> layouts = {p.x.layout};
   if (p.x.any()) layouts.clear();
-  if (p.x.dims.size() == 4) layouts.insert(layouts.end(), {"aBcd16b", "aBcd8b", "acdb"});
-  layouts.push_back(MemoryDesc::PlainLayout(p.x.dims.size()));
+  if (!area.empty()) layouts.insert(layouts.end(), {"aB" + area + "16b", "aB" + area + "8b", "a" + area + "b"});
+  layouts.push_back(plain);
   std::optional<MemoryDesc> best;
   int best_grade = -1;
   for (const std::string& layout : layouts) {

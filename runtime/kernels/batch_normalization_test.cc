@@ -13,9 +13,9 @@ namespace {
 
 constexpr double kEpsilon = 1e-3, kMomentum = 0.25;
 
-// Channels, and elements of a channel, of [N,C] or [N,C,H,W].
+// Channels, and elements of a channel, of [N,C,...].
 struct Dims {
-  explicit Dims(const Shape& s) : n(s[0]), c(s[1]), area(s.size() == 2 ? 1 : s[2] * s[3]) {}
+  explicit Dims(const Shape& s) : n(s[0]), c(s[1]), area(*NumElements(s) / (n * c)) {}
   int64_t n, c, area;
   int64_t count() const { return n * area; }
   template <typename F>
@@ -80,6 +80,8 @@ std::vector<Case> Cases() {
   for (const Shape& s : std::vector<Shape>{{1, 1, 1, 2}, {2, 3, 4, 5}, {8, 6, 14, 14}, {4, 16, 5, 5}, {4, 24, 7, 3}, {3, 33, 2, 2}}) {
     for (const char* layout : {"abcd", "acdb", "aBcd16b", "aBcd8b"}) cases.push_back({s, layout});
   }
+  for (const char* layout : {"abc", "acb", "aBc16b"}) cases.push_back({{4, 5, 7}, layout});
+  for (const char* layout : {"abcde", "aBcde8b"}) cases.push_back({{2, 16, 3, 2, 3}, layout});
   return cases;
 }
 
@@ -236,7 +238,7 @@ TEST(BatchNormalizationErrors, NameTheCallAndTheNumbers) {
   expect(1e-5, 1.5, {2, 3}, 3, "momentum = 1.5 is not in [0, 1]");
   expect(1e-5, 0.1, {2, 3}, 4, "expected f32[3]");
   expect(1e-5, 0.1, {1, 3}, 3, "one element a channel");
-  expect(1e-5, 0.1, {2, 3, 4}, 3, "expected rank 2 or 4");
+  expect(1e-5, 0.1, {2}, 2, "expected rank 2 to 5");
   expect(1e-5, 0.1, {2, 0}, 0, "is empty");
 }
 
