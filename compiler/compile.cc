@@ -39,6 +39,16 @@ void Dump(const CompileOptions& options, absl::string_view stage, const Entry& e
   if (Wanted(options, stage)) options.dump(absl::StrCat(entry.name, ".", stage), ToText(entry, plan.variables));
 }
 
+constexpr const char* kProgramStages[] = {"lower", "propagate_layouts", "schedule", "plan_memory"};
+
+absl::Status CheckStage(const std::string& stage) {
+  std::vector<std::string> known = {"all"};
+  for (const GraphPass& pass : GraphPasses()) known.push_back(pass.name);
+  known.insert(known.end(), std::begin(kProgramStages), std::end(kProgramStages));
+  if (std::find(known.begin(), known.end(), stage) != known.end()) return absl::OkStatus();
+  return MakeError(ErrorClass::kReq, "no stage \"%s\" to dump after; there are: %s", stage, absl::StrJoin(known, ", "));
+}
+
 absl::Status CheckRequests(const Graph& model, const CompileOptions& options) {
   if (options.entries.empty()) {
     return MakeError(ErrorClass::kReq, "no entry of model \"%s\" was asked for", model.name);
@@ -51,6 +61,10 @@ absl::Status CheckRequests(const Graph& model, const CompileOptions& options) {
       }
     }
   }
+  if (options.freeze_parameters && options.optimizer.has_value()) {
+    return MakeError(ErrorClass::kReq, "parameters cannot be frozen in a plan that has an optimizer");
+  }
+  for (const std::string& stage : options.dump_after) ATH_RETURN_IF_ERROR(CheckStage(stage));
   if (options.threads < 0 || options.threads > 1024) {
     return MakeError(ErrorClass::kReq, "threads = %d is not in [1, 1024] (0: all available)", options.threads);
   }
@@ -60,9 +74,15 @@ absl::Status CheckRequests(const Graph& model, const CompileOptions& options) {
 // Passes and lowering of every entry, in the order asked for.
 absl::Status LowerEntries(const Graph& model, const CompileOptions& options, Plan* plan) {
   for (const EntryRequest& request : options.entries) {
-    ATH_ASSIGN_OR_RETURN(Graph graph, RunPipeline(model, options.ForEntry(request)));
-    ATH_ASSIGN_OR_RETURN(Entry entry,
-                         Lower(graph, PlanEntryName(request, options), request.symbols, &plan->variables));
+    const std::string name = PlanEntryName(request, options);
+    CompileOptions one = options.ForEntry(request);
+    if (options.dump != nullptr) {
+      one.dump = [&](absl::string_view stage, absl::string_view text) {
+        options.dump(absl::StrCat(name, ".", stage), text);
+      };
+    }
+    ATH_ASSIGN_OR_RETURN(Graph graph, RunPipeline(model, one));
+    ATH_ASSIGN_OR_RETURN(Entry entry, Lower(graph, name, request.symbols, &plan->variables));
     Dump(options, "lower", entry, *plan);
     plan->entries.push_back(std::move(entry));
   }

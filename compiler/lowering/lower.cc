@@ -27,8 +27,8 @@ class Lowering {
     FindInPlaceUpdates();
     for (const Node& node : graph_.nodes) MakeOutputBuffers(node);
     for (const Node& node : graph_.nodes) ATH_RETURN_IF_ERROR(LowerNode(node));
+    MakeEntryOutputs();  // before the copies: an output that is a variable shows what it was before the run
     CopyRemainingUpdates();
-    MakeEntryOutputs();
     return std::move(entry_);
   }
 
@@ -99,7 +99,7 @@ class Lowering {
     return static_cast<int>(variables_->size() - 1);
   }
 
-  // An update is done in place if its producer may do so and no later node reads the variable.
+  // An update is done in place if its producer may do so and nothing reads the variable's old content later.
   void FindInPlaceUpdates() {
     std::vector<int> producers = graph_.Producers();
     std::vector<int> last_reader(graph_.values.size(), -1);
@@ -108,6 +108,7 @@ class Lowering {
         if (v != kNoValue) last_reader[v] = static_cast<int>(n);
       }
     }
+    for (const NamedValue& out : source_.outputs) last_reader[out.value] = static_cast<int>(graph_.nodes.size());
     for (const auto& [variable, value] : source_.updates) {
       int n = producers[value];
       if (n < 0 || last_reader[variable] > n || in_place_value_.contains(value)) continue;
