@@ -37,18 +37,6 @@ HWY_BEFORE_NAMESPACE();
 namespace athanor {
 namespace HWY_NAMESPACE {
 
-void SoftmaxRow(const float* x, int64_t n, bool log, float* y) {
-  const float max = RowMax(x, n);
-  const float sum = RowExpSum(x, n, max, log ? nullptr : y);
-  if (log) {
-    // Two subtractions: the sum of max and log could lose the logarithm of large logits.
-    RowShiftScale(x, n, max, 1, y);
-    RowShiftScale(y, n, std::log(sum), 1, y);
-  } else {
-    RowShiftScale(y, n, 0, 1 / sum, y);
-  }
-}
-
 // As many neighbouring columns as a vector holds, n rows `stride` apart.
 struct Columns {
   int64_t count, n, stride;
@@ -116,7 +104,7 @@ void SoftmaxRange(const softmax::Args& a, int64_t begin, int64_t end) {
   for (int64_t o = begin; o < end; ++o) {
     const int64_t at = o * a.n * a.inner;
     if (a.inner == 1) {
-      SoftmaxRow(a.a + at, a.n, a.log, a.result + at);
+      RowSoftmax(a.a + at, a.n, a.log, a.result + at);
       continue;
     }
     for (int64_t i = 0; i < a.inner; i += FloatLanes()) {

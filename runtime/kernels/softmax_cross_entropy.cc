@@ -23,11 +23,9 @@ namespace HWY_NAMESPACE {
 
 // Gives the loss of one row. p may be x.
 double CrossEntropyRow(const float* x, int64_t classes, int32_t label, float* p) {
-  const float max = RowMax(x, classes);
-  const double correct = static_cast<double>(x[label]) - max;  // before p is written
-  const float sum = RowExpSum(x, classes, max, p);
-  RowShiftScale(p, classes, 0, 1 / sum, p);
-  return std::log(static_cast<double>(sum)) - correct;
+  const double correct = x[label];  // before p is written
+  const RowSums sums = RowSoftmax(x, classes, /*log=*/false, p);
+  return std::log(static_cast<double>(sums.sum)) - (correct - sums.max);
 }
 
 // dx may be p.

@@ -11,6 +11,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -24,19 +25,28 @@ using FloatVec = hn::Vec<FloatTag>;
 
 inline int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
 
-// `count` floats, fewer than a vector holds, and `fill` behind them.
+// `count` floats, at most as many as a vector holds, and `fill` behind them. Reads nothing else.
 inline FloatVec LoadPart(const float* p, int64_t count, float fill) {
   const FloatTag d;
+#if HWY_TARGET <= HWY_AVX2  // the better a target, the lower its bit
+  const auto part = hn::FirstN(d, static_cast<size_t>(count));
+  return hn::IfThenElse(part, hn::MaskedLoad(part, d, p), hn::Set(d, fill));
+#else
   HWY_ALIGN float part[hn::MaxLanes(d)];
   std::fill(std::copy_n(p, count, part), part + FloatLanes(), fill);
   return hn::Load(d, part);
+#endif
 }
 
 inline void StorePart(FloatVec v, float* p, int64_t count) {
   const FloatTag d;
+#if HWY_TARGET <= HWY_AVX2
+  hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count)), d, p);
+#else
   HWY_ALIGN float part[hn::MaxLanes(d)];
   hn::Store(v, d, part);
   std::copy_n(part, count, p);
+#endif
 }
 
 // e^x for x <= 0. Highway's Exp makes 0 of NaN, which would hide it from the loss.
@@ -74,6 +84,27 @@ inline float RowExpSum(const float* x, int64_t n, float max, float* y) {
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
+// What the softmax of a row is made of.
+struct RowSums {
+  float max, sum;  // of x; of e^(x - max)
+};
+
+// A row that fits a vector, without going through memory: y = softmax(x), or the logarithm of it. y may be x.
+inline RowSums ShortRowSoftmax(const float* x, int64_t n, bool log, float* y) {
+  const FloatTag d;
+  const auto row = hn::FirstN(d, static_cast<size_t>(n));
+  const FloatVec v = LoadPart(x, n, -std::numeric_limits<float>::infinity());
+  const FloatVec max = hn::MaxOfLanes(d, v), shifted = hn::Sub(v, max);
+  const FloatVec e = hn::IfThenElseZero(row, ExpOrNaN(shifted));
+  const RowSums sums{hn::GetLane(max), hn::GetLane(hn::SumOfLanes(d, e))};
+  if (log) {
+    StorePart(hn::Sub(shifted, hn::Set(d, std::log(sums.sum))), y, n);
+  } else {
+    StorePart(hn::Mul(e, hn::Set(d, 1 / sums.sum)), y, n);
+  }
+  return sums;
+}
+
 // y = (x - shift) * scale. y may be x.
 inline void RowShiftScale(const float* x, int64_t n, float shift, float scale, float* y) {
   const FloatTag d;
@@ -81,6 +112,20 @@ inline void RowShiftScale(const float* x, int64_t n, float shift, float scale, f
   int64_t i = 0;
   for (; i + FloatLanes() <= n; i += FloatLanes()) hn::StoreU(hn::Mul(hn::Sub(hn::LoadU(d, x + i), s), f), d, y + i);
   if (i < n) StorePart(hn::Mul(hn::Sub(LoadPart(x + i, n - i, 0), s), f), y + i, n - i);
+}
+
+inline RowSums RowSoftmax(const float* x, int64_t n, bool log, float* y) {
+  if (n <= FloatLanes()) return ShortRowSoftmax(x, n, log, y);
+  const float max = RowMax(x, n);
+  const RowSums sums{max, RowExpSum(x, n, max, log ? nullptr : y)};
+  if (log) {
+    // Two subtractions: the sum of maximum and logarithm could lose the logarithm.
+    RowShiftScale(x, n, max, 1, y);
+    RowShiftScale(y, n, std::log(sums.sum), 1, y);
+  } else {
+    RowShiftScale(y, n, 0, 1 / sums.sum, y);
+  }
+  return sums;
 }
 
 }  // namespace HWY_NAMESPACE
