@@ -49,7 +49,8 @@ absl::Status Infer(InferContext& c) {
   ATH_RETURN_IF_ERROR(CheckChannels(c, kX, kScale, {"scale", "bias", "mean", "var"}));
   const TensorType& x = c.Input(kX);
   if (Training(c) && Count(x) == 1) {
-    return c.Error(ErrorClass::kShape, "input \"x\" is %s: one element a channel has no variance to train with", x.ToString());
+    return c.Error(ErrorClass::kShape, "input \"x\" is %s: one element a channel has no variance to train with",
+                   x.ToString());
   }
   c.SetOutput(kY, x);
   for (int i : {kNextMean, kNextVar, kSavedMean, kSavedVar}) c.SetOutput(i, c.Input(kMean));
@@ -78,7 +79,8 @@ absl::Status Gradient(GradientContext& c) {
                                  training ? c.Output(kSavedVar) : c.Input(kVar)};
   if (FusesRelu(c)) inputs.push_back(c.Output(kWorkspace));
   Attributes attrs{{"epsilon", c.attrs().Float("epsilon")}, {"training", training}, {"fuse_relu", FusesRelu(c)}};
-  ATH_ASSIGN_OR_RETURN(std::vector<ValueId> grads, c.EmitMulti("BatchNormGrad", std::move(inputs), std::move(attrs), 3));
+  ATH_ASSIGN_OR_RETURN(std::vector<ValueId> grads,
+                       c.EmitMulti("BatchNormGrad", std::move(inputs), std::move(attrs), 3));
   for (int i : {kX, kScale, kBias}) {
     if (c.NeedsGrad(i)) c.SetInputGrad(i, grads[i]);
   }
@@ -99,7 +101,9 @@ void LowerTraining(LowerContext& c) {
   if (FusesRelu(c)) outputs.push_back(OutputOrTemporary(c, kWorkspace, "workspace", DType::kU8, x));
   c.Emit("batch_normalization", {c.Input(kX), c.Input(kScale), c.Input(kBias), c.Input(kMean), c.Input(kVar)},
          std::move(outputs),
-         {{"epsilon", c.attrs().Float("epsilon")}, {"momentum", c.attrs().Float("momentum")}, {"fuse_relu", FusesRelu(c)}});
+         {{"epsilon", c.attrs().Float("epsilon")},
+          {"momentum", c.attrs().Float("momentum")},
+          {"fuse_relu", FusesRelu(c)}});
 }
 
 absl::Status LowerInference(LowerContext& c) {
@@ -107,11 +111,10 @@ absl::Status LowerInference(LowerContext& c) {
     return c.Error(ErrorClass::kGraph, "has the output \"workspace\", which there is in training only");
   }
   const BufferId y = FusesRelu(c) ? c.Temporary("y", DType::kF32, c.InputShape(kX)) : c.Output(kY);
-  c.Emit("batch_normalization_inference",
-         {c.Input(kX), c.Input(kScale), c.Input(kBias), c.Input(kMean), c.Input(kVar)}, {y},
-         {{"epsilon", c.attrs().Float("epsilon")}}, /*with_post_ops=*/!FusesRelu(c));
+  c.Emit("batch_normalization_inference", {c.Input(kX), c.Input(kScale), c.Input(kBias), c.Input(kMean), c.Input(kVar)},
+         {y}, {{"epsilon", c.attrs().Float("epsilon")}}, /*with_post_ops=*/!FusesRelu(c));
   if (FusesRelu(c)) {
-    c.Emit("eltwise", {y}, {c.Output(kY)}, {{"algorithm", std::string("relu")}}, /*with_post_ops=*/true);
+    c.Emit("eltwise", {y}, {c.Output(kY)}, {{"algorithm", std::string("relu")}});
   }
   for (int i : {kNextMean, kNextVar, kSavedMean, kSavedVar}) {
     if (c.HasOutput(i)) c.View(c.Input(i == kNextMean || i == kSavedMean ? kMean : kVar), c.Output(i));
@@ -196,7 +199,8 @@ OpDef BatchNormDef() {
   OpDef def;
   def.name = "BatchNorm";
   def.doc =
-      "y = scale (x - m) / sqrt(v + epsilon) + bias by channel (Ioffe, Szegedy 2015). In training m and v are the batch's "
+      "y = scale (x - m) / sqrt(v + epsilon) + bias by channel (Ioffe, Szegedy 2015). In training m and v are the "
+      "batch's "
       "mean and biased variance, and next = (1 - momentum) running + momentum batch, with the unbiased variance, as "
       "torch.nn.BatchNorm2d has it; otherwise they are the running ones, which stay as they are.";
   def.inputs = {{"x", "f32[N,C,..] of rank 2 to 5"},
@@ -210,15 +214,16 @@ OpDef BatchNormDef() {
                  {.name = "saved_mean", .doc = "f32[C]: m, for the gradient", .optional = true},
                  {.name = "saved_var", .doc = "f32[C]: v, for the gradient", .optional = true},
                  {.name = "workspace", .doc = "u8: where y > 0, with fuse_relu; opaque", .optional = true}};
-  def.attributes = {EpsilonAttr(),
-                    {.name = "momentum",
-                     .type = AttrType::kFloat,
-                     .doc = "the part of the running statistics that is replaced by the batch's",
-                     .default_value = 0.1,
-                     .min = 0,
-                     .max = 1},
-                    {.name = "training", .type = AttrType::kBool, .doc = "set by the entry's phase", .default_value = false},
-                    FuseReluAttr()};
+  def.attributes = {
+      EpsilonAttr(),
+      {.name = "momentum",
+       .type = AttrType::kFloat,
+       .doc = "the part of the running statistics that is replaced by the batch's",
+       .default_value = 0.1,
+       .min = 0,
+       .max = 1},
+      {.name = "training", .type = AttrType::kBool, .doc = "set by the entry's phase", .default_value = false},
+      FuseReluAttr()};
   def.infer = Infer;
   def.gradient = Gradient;
   def.lower = Lower;

@@ -13,8 +13,8 @@ namespace {
 
 const std::vector<Shape>& Shapes() {
   static const auto* shapes =
-      new std::vector<Shape>{{2, 1}, {5, 3}, {32, 120}, {2, 3, 4, 5}, {4, 6, 7, 7}, {2, 16, 3, 3}, {3, 33, 1, 2}, {1, 4, 2, 2},
-                              {4, 5, 7}, {2, 3, 2, 3, 2}};
+      new std::vector<Shape>{{2, 1},        {5, 3},        {32, 120},    {2, 3, 4, 5}, {4, 6, 7, 7},
+                             {2, 16, 3, 3}, {3, 33, 1, 2}, {1, 4, 2, 2}, {4, 5, 7},    {2, 3, 2, 3, 2}};
   return *shapes;
 }
 
@@ -87,7 +87,11 @@ TEST(BatchNorm, GradientOperator) {
     for (const Shape& x : Shapes()) {
       if (*NumElements(x) / x[1] == 2) continue;
       OpSpec spec("BatchNormGrad");
-      spec.Name(training ? "training" : "given statistics").Attr("training", training).Input(x).Input(x).Parameter({x[1]});
+      spec.Name(training ? "training" : "given statistics")
+          .Attr("training", training)
+          .Input(x)
+          .Input(x)
+          .Parameter({x[1]});
       spec.Input({x[1]}).Input({x[1]}).InputRange(0.5, 2);
       spec.ExpectOutput(x).ExpectOutput({x[1]}).ExpectOutput({x[1]}).NotDifferentiable().Tolerance(2e-5).Check();
     }
@@ -123,7 +127,8 @@ constexpr char kNet[] = R"(graph "net" {
   %mean : state f32[6]
   %var : state f32[6]
   %z = Mul(%x, %w) @"mul" : f32[4,6,3,5]
-  %y, %next_mean, %next_var = BatchNorm(%z, %scale, %bias, %mean, %var) {momentum=0.3} @"bn" : f32[4,6,3,5], f32[6], f32[6]
+  %y, %next_mean, %next_var = BatchNorm(%z, %scale, %bias, %mean, %var) {momentum=0.3} @"bn"
+      : f32[4,6,3,5], f32[6], f32[6]
   %h = ReLU(%y) @"relu" : f32[4,6,3,5]
   %loss = MeanSquaredError(%h, %target) @"mse" : f32[]
   entry "train" training (x=%x, target=%target) -> (loss=%loss, next_mean=%next_mean, next_var=%next_var) loss %loss
@@ -222,7 +227,8 @@ TEST_P(FusedTraining, GradientsAreFiniteDifferences) {
     ASSERT_EQ(got.size(), 6u);
     for (int64_t i = 0; i < 6; ++i) {
       constexpr double kStep = 1e-6;
-      const double up = Interpret(variable, i, kStep).at("loss")[0], down = Interpret(variable, i, -kStep).at("loss")[0];
+      const double up = Interpret(variable, i, kStep).at("loss")[0],
+                   down = Interpret(variable, i, -kStep).at("loss")[0];
       EXPECT_NEAR(got[i], (up - down) / (2 * kStep), 1e-6) << "gradient of " << variable << " " << i;
     }
   }
@@ -239,7 +245,9 @@ TEST(BatchNorm, Errors) {
   with({2, 3}, {3}, {0}).ExpectError(ErrorClass::kShape, "\"var\" is f32[0]");
   with({2, 0}, {0}, {0}).ExpectError(ErrorClass::kShape, "\"x\" is f32[2,0]: it is empty");
   with({2, 3, 1, 1, 1, 1}, {3}, {3}).ExpectError(ErrorClass::kShape, "of rank 6, expected rank 2 to 5");
-  with({1, 3}, {3}, {3}).Attr("training", true).ExpectError(ErrorClass::kShape, "one element a channel has no variance");
+  with({1, 3}, {3}, {3})
+      .Attr("training", true)
+      .ExpectError(ErrorClass::kShape, "one element a channel has no variance");
   for (double epsilon : {0.0, -1e-5, std::nan(""), 1e300}) {
     with({2, 3}, {3}, {3}).Attr("epsilon", epsilon).ExpectError(ErrorClass::kAttr, "\"epsilon\"");
   }
@@ -250,8 +258,15 @@ TEST(BatchNorm, Errors) {
       .ExpectError(ErrorClass::kGraph, "has 4 inputs, expected 5");
   OpSpec("BatchNormGrad").Input({2, 4}).Input({2, 3}).Parameter({3}).Parameter({3}).Parameter({3}).ExpectOutput({2, 3})
       .ExpectError(ErrorClass::kShape, "\"dy\" is f32[2,4], expected f32[2,3]");
-  OpSpec("BatchNormGrad").Input({2, 3}).Input({2, 3}).Parameter({3}).Parameter({3}).Parameter({3}).Attr("fuse_relu", true)
-      .ExpectOutput({2, 3}).ExpectError(ErrorClass::kGraph, "\"workspace\"");
+  OpSpec("BatchNormGrad")
+      .Input({2, 3})
+      .Input({2, 3})
+      .Parameter({3})
+      .Parameter({3})
+      .Parameter({3})
+      .Attr("fuse_relu", true)
+      .ExpectOutput({2, 3})
+      .ExpectError(ErrorClass::kGraph, "\"workspace\"");
 }
 
 }  // namespace

@@ -116,7 +116,8 @@ absl::Status Infer(InferContext& c) {
   ATH_RETURN_IF_ERROR(c.CheckRank(0, "dy", 2, 2));
   ATH_RETURN_IF_ERROR(CheckWeight(c, 1));
   const TensorType &dy = c.Input(0), &weight = c.Input(1);
-  ATH_RETURN_IF_ERROR(CheckSameType(c, 0, "dy", {weight.dtype, {dy.dims[0], weight.dims[0]}}, "the weight's dimension 0"));
+  ATH_RETURN_IF_ERROR(
+      CheckSameType(c, 0, "dy", {weight.dtype, {dy.dims[0], weight.dims[0]}}, "the weight's dimension 0"));
   c.SetOutput(0, WithDim0(weight, dy.dims[0]));
   return absl::OkStatus();
 }

@@ -14,7 +14,8 @@ TEST(FullyConnected, OddAndUsualSizes) {
   struct Sizes {
     int64_t n, k, o;
   };
-  for (Sizes s : {Sizes{1, 1, 1}, {3, 5, 7}, {1, 400, 120}, {64, 120, 84}, {64, 84, 10}, {2, 17, 1}, {7, 1, 9}, {33, 65, 31}}) {
+  for (Sizes s :
+       {Sizes{1, 1, 1}, {3, 5, 7}, {1, 400, 120}, {64, 120, 84}, {64, 84, 10}, {2, 17, 1}, {7, 1, 9}, {33, 65, 31}}) {
     OpSpec("FullyConnected").Input({s.n, s.k}).Parameter({s.o, s.k}).Parameter({s.o}).ExpectOutput({s.n, s.o})
         .SymbolicBatch().Check();
     OpSpec("FullyConnected").Name("no bias").Input({s.n, s.k}).Parameter({s.o, s.k}).ExpectOutput({s.n, s.o})
@@ -23,15 +24,31 @@ TEST(FullyConnected, OddAndUsualSizes) {
 }
 
 TEST(FullyConnected, ImagesWithoutFlattening) {
-  OpSpec("FullyConnected").Input({2, 3, 4}).Parameter({5, 3, 4}).Parameter({5}).ExpectOutput({2, 5}).SymbolicBatch().Check();
+  OpSpec("FullyConnected")
+      .Input({2, 3, 4})
+      .Parameter({5, 3, 4})
+      .Parameter({5})
+      .ExpectOutput({2, 5})
+      .SymbolicBatch()
+      .Check();
   OpSpec("FullyConnected").Input({4, 16, 5, 5}).Parameter({12, 16, 5, 5}).Parameter({12}).ExpectOutput({4, 12})
       .SymbolicBatch().Check();
-  OpSpec("FullyConnected").Input({2, 3, 2, 2, 2}).Parameter({4, 3, 2, 2, 2}).ExpectOutput({2, 4}).SymbolicBatch().Check();
+  OpSpec("FullyConnected")
+      .Input({2, 3, 2, 2, 2})
+      .Parameter({4, 3, 2, 2, 2})
+      .ExpectOutput({2, 4})
+      .SymbolicBatch()
+      .Check();
 }
 
 TEST(FullyConnected, GradientOperators) {
-  OpSpec("FullyConnectedBackwardData").Given(Tensor::Of<float>({1, 2}, {1, 2})).Given(Tensor::Of<float>({2, 2}, {1, 2, 3, 4}))
-      .ExpectOutput({1, 2}).ExpectValues({7, 10}).NotDifferentiable().Check();
+  OpSpec("FullyConnectedBackwardData")
+      .Given(Tensor::Of<float>({1, 2}, {1, 2}))
+      .Given(Tensor::Of<float>({2, 2}, {1, 2, 3, 4}))
+      .ExpectOutput({1, 2})
+      .ExpectValues({7, 10})
+      .NotDifferentiable()
+      .Check();
   OpSpec("FullyConnectedBackwardData").Name("images").Input({3, 5}).Parameter({5, 2, 3, 3}).ExpectOutput({3, 2, 3, 3})
       .SymbolicBatch().NotDifferentiable().Check();
   OpSpec("FullyConnectedBackwardWeights").Given(Tensor::Of<float>({2, 2}, {1, 2, 3, 4}))
@@ -44,12 +61,28 @@ TEST(FullyConnected, GradientOperators) {
 TEST(FullyConnected, Errors) {
   OpSpec("FullyConnected").Input({2, 77}).Parameter({10, 4096}).ExpectOutput({2, 10})
       .ExpectError(ErrorClass::kShape, "input \"x\" is f32[2,77], weight f32[10,4096] expects f32[2,4096]");
-  OpSpec("FullyConnected").Input({2, 0}).Parameter({10, 0}).ExpectOutput({2, 10}).ExpectError(ErrorClass::kShape, "it is empty");
+  OpSpec("FullyConnected")
+      .Input({2, 0})
+      .Parameter({10, 0})
+      .ExpectOutput({2, 10})
+      .ExpectError(ErrorClass::kShape, "it is empty");
   OpSpec("FullyConnected").Input({2, 3}).Parameter({0, 3}).ExpectOutput({2, 0})
       .ExpectError(ErrorClass::kShape, "\"weight\" is f32[0,3]: it is empty");
-  OpSpec("FullyConnected").Input({0, 3}).Parameter({2, 3}).ExpectOutput({0, 2}).ExpectError(ErrorClass::kShape, "\"x\" is f32[0,3]");
-  OpSpec("FullyConnected").Input({3}).Parameter({10, 3}).ExpectOutput({10}).ExpectError(ErrorClass::kShape, "of rank 1, expected rank 2 to 5");
-  OpSpec("FullyConnected").Input({2, 3, 4}).Parameter({10, 12}).ExpectOutput({2, 10}).ExpectError(ErrorClass::kShape, "expects f32[2,12]");
+  OpSpec("FullyConnected")
+      .Input({0, 3})
+      .Parameter({2, 3})
+      .ExpectOutput({0, 2})
+      .ExpectError(ErrorClass::kShape, "\"x\" is f32[0,3]");
+  OpSpec("FullyConnected")
+      .Input({3})
+      .Parameter({10, 3})
+      .ExpectOutput({10})
+      .ExpectError(ErrorClass::kShape, "of rank 1, expected rank 2 to 5");
+  OpSpec("FullyConnected")
+      .Input({2, 3, 4})
+      .Parameter({10, 12})
+      .ExpectOutput({2, 10})
+      .ExpectError(ErrorClass::kShape, "expects f32[2,12]");
   OpSpec("FullyConnected").Input({2, 3}).Parameter({10, 3}).Parameter({3}).ExpectOutput({2, 10})
       .ExpectError(ErrorClass::kShape, "\"bias\" is f32[3], expected f32[10]");
   OpSpec("FullyConnected").Input({2, 3}).Parameter({10, 3}).IntInput({10}, 0, 1).ExpectOutput({2, 10})

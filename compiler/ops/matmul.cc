@@ -28,7 +28,8 @@ absl::Status Infer(InferContext& c) {
     ATH_RETURN_IF_ERROR(c.CheckRank(i, names[i], 2, kMaxRank));
   }
   ATH_RETURN_IF_ERROR(c.CheckDtype(1, "b", c.Input(0).dtype));
-  const Operand a = Split(c.Input(0), c.attrs().Bool("transpose_a")), b = Split(c.Input(1), c.attrs().Bool("transpose_b"));
+  const Operand a = Split(c.Input(0), c.attrs().Bool("transpose_a")),
+                b = Split(c.Input(1), c.attrs().Bool("transpose_b"));
   if (!(a.columns == b.rows)) {
     return c.Error(ErrorClass::kShape, "a %s%s has %s columns, b %s%s has %s rows", c.Input(0).ToString(),
                    c.attrs().Bool("transpose_a") ? " transposed" : "", a.columns.ToString(), c.Input(1).ToString(),
@@ -54,7 +55,8 @@ absl::Status SetReduced(GradientContext& c, int i, absl::StatusOr<ValueId> grad)
 // batch element and their sum.
 bool IsLinearLayer(const GradientContext& c) {
   const TensorType &a = c.TypeOf(c.Input(0)), &b = c.TypeOf(c.Input(1));
-  return a.rank() > 2 && b.rank() == 2 && !c.attrs().Bool("transpose_a") && !b.dims[0].symbolic() && !b.dims[1].symbolic();
+  return a.rank() > 2 && b.rank() == 2 && !c.attrs().Bool("transpose_a") && !b.dims[0].symbolic() &&
+         !b.dims[1].symbolic();
 }
 
 absl::StatusOr<ValueId> AllRows(GradientContext& c, ValueId v) {
@@ -66,16 +68,17 @@ absl::Status Gradient(GradientContext& c) {
   const bool ta = c.attrs().Bool("transpose_a"), tb = c.attrs().Bool("transpose_b");
   ValueId a = c.Input(0), b = c.Input(1), dc = c.OutputGrad();
   if (c.NeedsGrad(0)) {
-    ATH_RETURN_IF_ERROR(SetReduced(c, 0, ta ? c.Emit("MatMul", {b, dc}, Transposes(tb, true))
-                                            : c.Emit("MatMul", {dc, b}, Transposes(false, !tb))));
+    ATH_RETURN_IF_ERROR(SetReduced(
+        c, 0,
+        ta ? c.Emit("MatMul", {b, dc}, Transposes(tb, true)) : c.Emit("MatMul", {dc, b}, Transposes(false, !tb))));
   }
   if (!c.NeedsGrad(1)) return absl::OkStatus();
   if (IsLinearLayer(c)) {
     ATH_ASSIGN_OR_RETURN(a, AllRows(c, a));
     ATH_ASSIGN_OR_RETURN(dc, AllRows(c, dc));
   }
-  return SetReduced(c, 1, tb ? c.Emit("MatMul", {dc, a}, Transposes(true, ta))
-                             : c.Emit("MatMul", {a, dc}, Transposes(!ta, false)));
+  return SetReduced(
+      c, 1, tb ? c.Emit("MatMul", {dc, a}, Transposes(true, ta)) : c.Emit("MatMul", {a, dc}, Transposes(!ta, false)));
 }
 
 absl::Status Reference(ReferenceContext& c) {
@@ -90,7 +93,8 @@ absl::Status Reference(ReferenceContext& c) {
       for (int64_t column = 0; column < n; ++column) {
         double sum = 0;
         for (int64_t i = 0; i < k; ++i) {
-          sum += a[ia * m * k + (ta ? i * m + row : row * k + i)] * b[ib * k * n + (tb ? column * k + i : i * n + column)];
+          sum +=
+              a[ia * m * k + (ta ? i * m + row : row * k + i)] * b[ib * k * n + (tb ? column * k + i : i * n + column)];
         }
         y[(iy * m + row) * n + column] = sum;
       }

@@ -20,8 +20,8 @@ TEST(MatMul, EveryTransposition) {
         batch.push_back(t ? rows : columns);
         return batch;
       };
-      auto check = [&](const std::string& name, const Shape& batch_a, const Shape& batch_b, int64_t m, int64_t k, int64_t n,
-                       Shape result) {
+      auto check = [&](const std::string& name, const Shape& batch_a, const Shape& batch_b, int64_t m, int64_t k,
+                       int64_t n, Shape result) {
         OpSpec("MatMul").Name(name).Attr("transpose_a", ta).Attr("transpose_b", tb).Input(mat(ta, batch_a, m, k))
             .Parameter(mat(tb, batch_b, k, n)).ExpectOutput(std::move(result)).Check();
       };
@@ -41,7 +41,13 @@ TEST(MatMul, EveryTransposition) {
 
 TEST(MatMul, SymbolicBatch) {
   OpSpec("MatMul").Input({4, 3}).Parameter({3, 5}).ExpectOutput({4, 5}).SymbolicBatch().Check();
-  OpSpec("MatMul").Input({2, 4, 3}).Parameter({5, 3}).Attr("transpose_b", true).ExpectOutput({2, 4, 5}).SymbolicBatch().Check();
+  OpSpec("MatMul")
+      .Input({2, 4, 3})
+      .Parameter({5, 3})
+      .Attr("transpose_b", true)
+      .ExpectOutput({2, 4, 5})
+      .SymbolicBatch()
+      .Check();
   OpSpec("MatMul").Input({3, 2, 2}).Input({3, 2, 3}).ExpectOutput({3, 2, 3}).SymbolicBatch().Check();
 }
 
@@ -55,13 +61,26 @@ TEST(MatMul, Errors) {
       .ExpectError(ErrorClass::kShape, "a f32[2,3] has 3 columns, b f32[4,5] has 4 rows");
   OpSpec("MatMul").Input({2, 3}).Input({3, 5}).Attr("transpose_b", true).ExpectOutput({2, 5})
       .ExpectError(ErrorClass::kShape, "b f32[3,5] transposed has 5 rows");
-  OpSpec("MatMul").Input({3}).Input({3, 5}).ExpectOutput({5}).ExpectError(ErrorClass::kShape, "\"a\" is f32[3] of rank 1");
-  OpSpec("MatMul").Input({2, 3}).Input({3}).ExpectOutput({2}).ExpectError(ErrorClass::kShape, "\"b\" is f32[3] of rank 1");
-  OpSpec("MatMul").Input({2, 2, 3}).Input({3, 3, 5}).ExpectOutput({2, 2, 5}).ExpectError(ErrorClass::kShape, "do not broadcast");
-  OpSpec("MatMul").Input({2, 0}).Input({0, 5}).ExpectOutput({2, 5}).ExpectError(ErrorClass::kShape, "\"a\" is f32[2,0]: it is empty");
-  OpSpec("MatMul").Input({2, 3}).IntInput({3, 5}, 0, 1).ExpectOutput({2, 5}).ExpectError(ErrorClass::kDtype, "\"b\" is s32[3,5]");
+  OpSpec("MatMul").Input({3}).Input({3, 5}).ExpectOutput({5}).ExpectError(ErrorClass::kShape,
+                                                                          "\"a\" is f32[3] of rank 1");
+  OpSpec("MatMul").Input({2, 3}).Input({3}).ExpectOutput({2}).ExpectError(ErrorClass::kShape,
+                                                                          "\"b\" is f32[3] of rank 1");
+  OpSpec("MatMul").Input({2, 2, 3}).Input({3, 3, 5}).ExpectOutput({2, 2, 5}).ExpectError(ErrorClass::kShape,
+                                                                                         "do not broadcast");
+  OpSpec("MatMul").Input({2, 0}).Input({0, 5}).ExpectOutput({2, 5}).ExpectError(ErrorClass::kShape,
+                                                                                "\"a\" is f32[2,0]: it is empty");
+  OpSpec("MatMul")
+      .Input({2, 3})
+      .IntInput({3, 5}, 0, 1)
+      .ExpectOutput({2, 5})
+      .ExpectError(ErrorClass::kDtype, "\"b\" is s32[3,5]");
   OpSpec("MatMul").Input({2, 3}).ExpectOutput({2, 5}).ExpectError(ErrorClass::kGraph, "has 1 inputs, expected 2");
-  OpSpec("MatMul").Input({2, 3}).Input({3, 5}).Attr("transpose_a", 1).ExpectOutput({2, 5}).ExpectError(ErrorClass::kAttr, "of type int");
+  OpSpec("MatMul")
+      .Input({2, 3})
+      .Input({3, 5})
+      .Attr("transpose_a", 1)
+      .ExpectOutput({2, 5})
+      .ExpectError(ErrorClass::kAttr, "of type int");
 }
 
 }  // namespace

@@ -8,7 +8,14 @@ TEST(MeanSquaredError, KnownValues) {
   auto pred = [] { return Tensor::Of<float>({2, 2}, {1, 2, 3, 4}); };
   auto target = [] { return Tensor::Of<float>({2, 2}, {1, 0, 0, 5}); };
   OpSpec("MeanSquaredError").Given(pred()).Given(target()).ExpectOutput({}).ExpectValues({3.5}).Check();
-  OpSpec("MeanSquaredError").Name("sum").Attr("reduction", "sum").Given(pred()).Given(target()).ExpectOutput({}).ExpectValues({14}).Check();
+  OpSpec("MeanSquaredError")
+      .Name("sum")
+      .Attr("reduction", "sum")
+      .Given(pred())
+      .Given(target())
+      .ExpectOutput({})
+      .ExpectValues({14})
+      .Check();
   OpSpec("MeanSquaredErrorGrad").Given(Tensor::Scalar(2.0f)).Given(pred()).Given(target()).ExpectOutput({2, 2})
       .ExpectValues({0, 2, 3, -1}).NotDifferentiable().Check();
 }
@@ -16,23 +23,49 @@ TEST(MeanSquaredError, KnownValues) {
 TEST(MeanSquaredError, AnyShape) {
   for (const char* reduction : {"mean", "sum"}) {
     for (const Shape& s : std::vector<Shape>{{}, {1}, {33}, {64, 10}, {2, 3, 4, 5}, {5000}}) {
-      OpSpec("MeanSquaredError").Name(reduction).Attr("reduction", reduction).Input(s).Input(s).ExpectOutput({}).Check();
-      OpSpec("MeanSquaredErrorGrad").Name(reduction).Attr("reduction", reduction).Input({}).Input(s).Input(s).ExpectOutput(s)
-          .NotDifferentiable().Check();
+      OpSpec("MeanSquaredError")
+          .Name(reduction)
+          .Attr("reduction", reduction)
+          .Input(s)
+          .Input(s)
+          .ExpectOutput({})
+          .Check();
+      OpSpec("MeanSquaredErrorGrad")
+          .Name(reduction)
+          .Attr("reduction", reduction)
+          .Input({})
+          .Input(s)
+          .Input(s)
+          .ExpectOutput(s)
+          .NotDifferentiable()
+          .Check();
     }
   }
 }
 
 TEST(MeanSquaredError, StableForTenThousand) {
-  OpSpec("MeanSquaredError").Name("large").Given(Tensor::Of<float>({2}, {1e4f, -1e4f})).Given(Tensor::Of<float>({2}, {-1e4f, -1e4f}))
-      .ExpectOutput({}).ExpectValues({2e8}).Check();
+  OpSpec("MeanSquaredError")
+      .Name("large")
+      .Given(Tensor::Of<float>({2}, {1e4f, -1e4f}))
+      .Given(Tensor::Of<float>({2}, {-1e4f, -1e4f}))
+      .ExpectOutput({})
+      .ExpectValues({2e8})
+      .Check();
 }
 
 TEST(MeanSquaredError, Errors) {
   OpSpec("MeanSquaredError").Input({2, 3}).Input({2, 1}).ExpectOutput({})
       .ExpectError(ErrorClass::kShape, "\"target\" is f32[2,1], expected f32[2,3] like pred");
-  OpSpec("MeanSquaredError").Input({2}).IntInput({2}, 0, 1).ExpectOutput({}).ExpectError(ErrorClass::kDtype, "\"target\" is s32[2]");
-  OpSpec("MeanSquaredError").Input({0, 3}).Input({0, 3}).ExpectOutput({}).ExpectError(ErrorClass::kShape, "it is empty");
+  OpSpec("MeanSquaredError")
+      .Input({2})
+      .IntInput({2}, 0, 1)
+      .ExpectOutput({})
+      .ExpectError(ErrorClass::kDtype, "\"target\" is s32[2]");
+  OpSpec("MeanSquaredError")
+      .Input({0, 3})
+      .Input({0, 3})
+      .ExpectOutput({})
+      .ExpectError(ErrorClass::kShape, "it is empty");
   OpSpec("MeanSquaredError").Input({2}).Input({2}).Attr("reduction", "none").ExpectOutput({})
       .ExpectError(ErrorClass::kAttr, "\"reduction\" = \"none\" is not one of mean, sum");
 }

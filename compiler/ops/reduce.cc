@@ -16,7 +16,8 @@ absl::StatusOr<Ints> Axes(const InferContext& c, int rank) {
   for (int64_t axis : c.attrs().GetInts("axes")) {
     ATH_ASSIGN_OR_RETURN(int a, c.Axis(axis, rank));
     if (std::count(axes.begin(), axes.end(), a) > 0) {
-      return c.Error(ErrorClass::kAttr, "axes [%s] name axis %d twice", absl::StrJoin(c.attrs().GetInts("axes"), ","), a);
+      return c.Error(ErrorClass::kAttr, "axes [%s] name axis %d twice", absl::StrJoin(c.attrs().GetInts("axes"), ","),
+                     a);
     }
     axes.push_back(a);
   }
@@ -78,7 +79,8 @@ absl::Status RepeatGradient(GradientContext& c, bool mean) {
   }
   ValueId grad = c.OutputGrad();
   if (mean) {
-    const double terms = static_cast<double>(*NumElements(x.shape())) / static_cast<double>(*NumElements(c.TypeOf(grad).shape()));
+    const double terms =
+        static_cast<double>(*NumElements(x.shape())) / static_cast<double>(*NumElements(c.TypeOf(grad).shape()));
     ATH_ASSIGN_OR_RETURN(grad, c.Emit("Mul", {grad, c.Constant(DoubleTensor({}, 1 / terms).To(x.dtype))}));
   }
   const TensorType kept = ReducedType(c, x, true);
@@ -103,7 +105,8 @@ absl::Status Reference(ReferenceContext& c, const std::string& algorithm) {
   DoubleTensor& y = c.Output();
   const double terms = static_cast<double>(x.size()) / static_cast<double>(y.size());
   if (algorithm == "max") std::fill(y.data.begin(), y.data.end(), -std::numeric_limits<double>::infinity());
-  ForEachTerm(c, x.shape, [&](int64_t i, int64_t to) { y[to] = algorithm == "max" ? std::max(y[to], x[i]) : y[to] + x[i]; });
+  ForEachTerm(c, x.shape,
+              [&](int64_t i, int64_t to) { y[to] = algorithm == "max" ? std::max(y[to], x[i]) : y[to] + x[i]; });
   if (algorithm == "mean") {
     for (double& v : y.data) v /= terms;
   }
@@ -111,11 +114,9 @@ absl::Status Reference(ReferenceContext& c, const std::string& algorithm) {
 }
 
 std::vector<AttrDef> AttributeDefs() {
-  return {{.name = "axes", .type = AttrType::kInts, .doc = "negative: from the last; empty: all", .default_value = Ints{}},
-          {.name = "keepdims",
-           .type = AttrType::kBool,
-           .doc = "reduced dimensions stay as 1",
-           .default_value = false}};
+  return {
+      {.name = "axes", .type = AttrType::kInts, .doc = "negative: from the last; empty: all", .default_value = Ints{}},
+      {.name = "keepdims", .type = AttrType::kBool, .doc = "reduced dimensions stay as 1", .default_value = false}};
 }
 
 OpDef ReduceDef(const std::string& name, const std::string& algorithm) {
@@ -130,8 +131,9 @@ OpDef ReduceDef(const std::string& name, const std::string& algorithm) {
     c.SetOutput(0, ReducedType(c, c.Input(0), c.attrs().Bool("keepdims")));
     return absl::OkStatus();
   };
-  def.gradient = MaxGradient;
-  if (algorithm != "max") def.gradient = [mean = algorithm == "mean"](GradientContext& c) { return RepeatGradient(c, mean); };
+  def.gradient = [algorithm](GradientContext& c) {
+    return algorithm == "max" ? MaxGradient(c) : RepeatGradient(c, algorithm == "mean");
+  };
   // Kernel "reduction": inputs (x), outputs (y), attributes {algorithm, axes, keepdims}.
   def.lower = [algorithm](LowerContext& c) {
     Attributes attrs = KernelAttrs(c, c.InputShape(0).size());

@@ -13,7 +13,13 @@ TEST(Reduce, KnownValues) {
   auto x = [] { return Tensor::Of<float>({2, 3}, {1, 2, 3, -4, 5, -6}); };
   OpSpec("ReduceSum").Given(x()).ExpectOutput({}).ExpectValues({1}).Check();
   OpSpec("ReduceMean").Given(x()).Attr("axes", Ints{1}).ExpectOutput({2}).ExpectValues({2, -5.0 / 3}).Check();
-  OpSpec("ReduceMax").Given(x()).Attr("axes", Ints{0}).Attr("keepdims", true).ExpectOutput({1, 3}).ExpectValues({1, 5, 3}).Check();
+  OpSpec("ReduceMax")
+      .Given(x())
+      .Attr("axes", Ints{0})
+      .Attr("keepdims", true)
+      .ExpectOutput({1, 3})
+      .ExpectValues({1, 5, 3})
+      .Check();
   // Equal maxima share the gradient; finite differences know nothing of that.
   OpSpec("ReduceMaxGrad").Attr("axes", Ints{1}).Given(Tensor::Of<float>({2}, {6, 10}))
       .Given(Tensor::Of<float>({2, 3}, {7, 7, 7, 1, 2, 2})).Given(Tensor::Of<float>({2}, {7, 2})).ExpectOutput({2, 3})
@@ -50,18 +56,30 @@ TEST(Reduce, OtherRanks) {
     OpSpec(op).Name("channels").Attr("axes", Ints{0, 2, 3}).Input({4, 6, 5, 5}).KinkFree().ExpectOutput({6}).Check();
     OpSpec(op).Name("channels of images").Attr("axes", Ints{3, 2}).Input({4, 6, 5, 5}).KinkFree().ExpectOutput({4, 6})
         .SymbolicBatch().Check();
-    OpSpec(op).Name("rows").Attr("axes", Ints{-1}).Input({64, 300}).KinkFree().ExpectOutput({64}).SymbolicBatch().Check();
+    OpSpec(op)
+        .Name("rows")
+        .Attr("axes", Ints{-1})
+        .Input({64, 300})
+        .KinkFree()
+        .ExpectOutput({64})
+        .SymbolicBatch()
+        .Check();
     OpSpec(op).Name("columns").Attr("axes", Ints{0}).Input({300, 64}).KinkFree().ExpectOutput({64}).Check();
   }
 }
 
 TEST(Reduce, Errors) {
   for (const char* op : kOps) {
-    for (int64_t axis : {int64_t{2}, int64_t{-3}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
+    for (int64_t axis :
+         {int64_t{2}, int64_t{-3}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
       OpSpec(op).Input({2, 3}).Attr("axes", Ints{0, axis}).ExpectOutput({3})
           .ExpectError(ErrorClass::kAttr, "axis " + std::to_string(axis) + " is not in [-2, 1]");
     }
-    OpSpec(op).Input({2, 3}).Attr("axes", Ints{1, -1}).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "axes [1,-1] name axis 1 twice");
+    OpSpec(op)
+        .Input({2, 3})
+        .Attr("axes", Ints{1, -1})
+        .ExpectOutput({2})
+        .ExpectError(ErrorClass::kAttr, "axes [1,-1] name axis 1 twice");
     OpSpec(op).Input({2, 0}).ExpectOutput({}).ExpectError(ErrorClass::kShape, "\"x\" is f32[2,0]: it is empty");
     OpSpec(op).IntInput({2}, 0, 1).ExpectOutput({}).ExpectError(ErrorClass::kDtype, "\"x\" is s32[2]");
     OpSpec(op).Input({2}).Attr("axes", 0).ExpectOutput({}).ExpectError(ErrorClass::kAttr, "of type int, expected ints");

@@ -104,8 +104,8 @@ OpDef ForwardDef(const std::string& name, bool log) {
 OpDef BackwardDef(const std::string& name, bool log) {
   OpDef def;
   def.name = name + "Grad";
-  def.doc = std::string(log ? "dx = dy - e^y sum(dy)" : "dx = y (dy - sum(dy y))") + " along the axis: the gradient of " +
-            name + " by its output y.";
+  def.doc = std::string(log ? "dx = dy - e^y sum(dy)" : "dx = y (dy - sum(dy y))") +
+            " along the axis: the gradient of " + name + " by its output y.";
   def.inputs = {{"dy", "f32, rank at least 1"}, {"y", "like dy: the forward operator's output"}};
   def.outputs = {{"dx", "like dy"}};
   def.attributes = {AxisAttr()};

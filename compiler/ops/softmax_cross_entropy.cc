@@ -78,7 +78,8 @@ OpDef Def() {
   def.name = "SoftmaxCrossEntropy";
   def.doc = "loss = the mean over the batch of log(sum(e^logits)) - logits[label], the maximum subtracted first.";
   def.inputs = {{"logits", "f32[N,C]"}, {"labels", "s32[N], each in [0, C)"}};
-  def.outputs = {{"loss", "f32[]"}, {.name = "probabilities", .doc = "f32[N,C]: softmax of the logits", .optional = true}};
+  def.outputs = {{"loss", "f32[]"},
+                 {.name = "probabilities", .doc = "f32[N,C]: softmax of the logits", .optional = true}};
   def.infer = Infer;
   def.gradient = Gradient;
   def.lower = Lower;

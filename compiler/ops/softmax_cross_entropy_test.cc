@@ -6,7 +6,9 @@
 namespace athanor {
 namespace {
 
-Tensor Labels(std::vector<int32_t> labels) { return Tensor::Of<int32_t>({static_cast<int64_t>(labels.size())}, labels); }
+Tensor Labels(std::vector<int32_t> labels) {
+  return Tensor::Of<int32_t>({static_cast<int64_t>(labels.size())}, labels);
+}
 
 TEST(SoftmaxCrossEntropy, KnownValues) {
   const float log3 = static_cast<float>(std::log(3.0));
@@ -19,7 +21,13 @@ TEST(SoftmaxCrossEntropy, KnownValues) {
 
 TEST(SoftmaxCrossEntropy, OddAndUsualSizes) {
   for (const Shape& s : std::vector<Shape>{{1, 1}, {1, 10}, {64, 10}, {7, 2}, {5, 16}, {3, 17}, {2, 1000}, {33, 5}}) {
-    OpSpec("SoftmaxCrossEntropy").Input(s).InputRange(-3, 3).IntInput({s[0]}, 0, s[1] - 1).ExpectOutput({}).ExpectOutput(s).Check();
+    OpSpec("SoftmaxCrossEntropy")
+        .Input(s)
+        .InputRange(-3, 3)
+        .IntInput({s[0]}, 0, s[1] - 1)
+        .ExpectOutput({})
+        .ExpectOutput(s)
+        .Check();
     OpSpec("SoftmaxCrossEntropyGrad").Input({}).Input(s).InputRange(0, 1).IntInput({s[0]}, 0, s[1] - 1).ExpectOutput(s)
         .NotDifferentiable().Check();
   }
@@ -50,7 +58,11 @@ TEST(SoftmaxCrossEntropy, TheBatchMayBeASymbol) {
 TEST(SoftmaxCrossEntropy, ALabelThatIsNoClassStopsTheRun) {
   for (int32_t bad : {-1, 3, 1 << 30}) {
     const std::string text = "labels[1] = " + std::to_string(bad) + " is not in [0, 3)";
-    OpSpec("SoftmaxCrossEntropy").Input({2, 3}).Given(Labels({0, bad})).ExpectOutput({}).ExpectRunError(ErrorClass::kIndex, text);
+    OpSpec("SoftmaxCrossEntropy")
+        .Input({2, 3})
+        .Given(Labels({0, bad}))
+        .ExpectOutput({})
+        .ExpectRunError(ErrorClass::kIndex, text);
     OpSpec("SoftmaxCrossEntropyGrad").Input({}).Input({2, 3}).Given(Labels({0, bad})).ExpectOutput({2, 3})
         .ExpectRunError(ErrorClass::kIndex, text);
   }
@@ -58,11 +70,19 @@ TEST(SoftmaxCrossEntropy, ALabelThatIsNoClassStopsTheRun) {
 
 TEST(SoftmaxCrossEntropy, Errors) {
   const char* op = "SoftmaxCrossEntropy";
-  OpSpec(op).Input({4, 10}).IntInput({3}, 0, 9).ExpectOutput({}).ExpectError(ErrorClass::kShape, "\"labels\" is s32[3], expected s32[4] like the batch");
-  OpSpec(op).Input({4, 10}).Input({4}).ExpectOutput({}).ExpectError(ErrorClass::kDtype, "\"labels\" is f32[4], expected element type s32");
-  OpSpec(op).Input({4, 10}).IntInput({4}, 0, 9, DType::kS64).ExpectOutput({}).ExpectError(ErrorClass::kDtype, "\"labels\" is s64[4]");
-  OpSpec(op).Input({4, 0}).IntInput({4}, 0, 0).ExpectOutput({}).ExpectError(ErrorClass::kShape, "\"logits\" is f32[4,0]: it is empty");
-  OpSpec(op).Input({4, 3, 2}).IntInput({4}, 0, 9).ExpectOutput({}).ExpectError(ErrorClass::kShape, "of rank 3, expected rank 2");
+  OpSpec(op).Input({4, 10}).IntInput({3}, 0, 9).ExpectOutput({}).ExpectError(
+      ErrorClass::kShape, "\"labels\" is s32[3], expected s32[4] like the batch");
+  OpSpec(op).Input({4, 10}).Input({4}).ExpectOutput({}).ExpectError(ErrorClass::kDtype,
+                                                                    "\"labels\" is f32[4], expected element type s32");
+  OpSpec(op)
+      .Input({4, 10})
+      .IntInput({4}, 0, 9, DType::kS64)
+      .ExpectOutput({})
+      .ExpectError(ErrorClass::kDtype, "\"labels\" is s64[4]");
+  OpSpec(op).Input({4, 0}).IntInput({4}, 0, 0).ExpectOutput({}).ExpectError(ErrorClass::kShape,
+                                                                            "\"logits\" is f32[4,0]: it is empty");
+  OpSpec(op).Input({4, 3, 2}).IntInput({4}, 0, 9).ExpectOutput({}).ExpectError(ErrorClass::kShape,
+                                                                               "of rank 3, expected rank 2");
   OpSpec("SoftmaxCrossEntropyGrad").Input({1}).Input({4, 3}).IntInput({4}, 0, 2).ExpectOutput({4, 3})
       .ExpectError(ErrorClass::kShape, "\"dloss\" is f32[1], expected f32[]");
 }

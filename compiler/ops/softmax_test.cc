@@ -19,14 +19,23 @@ TEST(Softmax, KnownValues) {
 
 TEST(Softmax, EveryAxis) {
   for (const char* op : kOps) {
-    for (const Shape& shape : std::vector<Shape>{{5}, {1}, {64, 10}, {3, 17}, {1, 33}, {2, 3, 4}, {3, 1, 5, 16}, {2, 7, 3, 4}}) {
+    for (const Shape& shape :
+         std::vector<Shape>{{5}, {1}, {64, 10}, {3, 17}, {1, 33}, {2, 3, 4}, {3, 1, 5, 16}, {2, 7, 3, 4}}) {
       const int rank = static_cast<int>(shape.size());
       for (int axis = -rank; axis < rank; ++axis) {
         OpSpec(op).Name("axis " + std::to_string(axis)).Attr("axis", axis).Input(shape).InputRange(-3, 3)
             .ExpectOutput(shape).SymbolicBatch().Check();
         if (axis >= 0) {
-          OpSpec(std::string(op) + "Grad").Name("axis " + std::to_string(axis)).Attr("axis", axis).Input(shape).Input(shape)
-              .InputRange(-1, 0).ExpectOutput(shape).SymbolicBatch().NotDifferentiable().Check();
+          OpSpec(std::string(op) + "Grad")
+              .Name("axis " + std::to_string(axis))
+              .Attr("axis", axis)
+              .Input(shape)
+              .Input(shape)
+              .InputRange(-1, 0)
+              .ExpectOutput(shape)
+              .SymbolicBatch()
+              .NotDifferentiable()
+              .Check();
         }
       }
     }
@@ -36,15 +45,21 @@ TEST(Softmax, EveryAxis) {
 
 TEST(Softmax, LargeValuesNeitherOverflowNorVanish) {
   auto x = [] { return Tensor::Of<float>({2, 3}, {1e4f, 1e4f, -1e4f, -1e4f, -2e4f, -1e4f}); };
-  OpSpec("LogSoftmax").Name("large").Given(x()).ExpectOutput({2, 3})
-      .ExpectValues({-std::log(2.0), -std::log(2.0), -2e4 - std::log(2.0), -std::log(2.0), -1e4 - std::log(2.0), -std::log(2.0)}, 1e-12)
+  OpSpec("LogSoftmax")
+      .Name("large")
+      .Given(x())
+      .ExpectOutput({2, 3})
+      .ExpectValues(
+          {-std::log(2.0), -std::log(2.0), -2e4 - std::log(2.0), -std::log(2.0), -1e4 - std::log(2.0), -std::log(2.0)},
+          1e-12)
       .Check();
   OpSpec("Softmax").Name("large").Given(x()).ExpectOutput({2, 3}).ExpectValues({0.5, 0.5, 0, 0.5, 0, 0.5}).Check();
 }
 
 TEST(Softmax, Errors) {
   for (const char* op : kOps) {
-    for (int64_t axis : {int64_t{2}, int64_t{-3}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
+    for (int64_t axis :
+         {int64_t{2}, int64_t{-3}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
       OpSpec(op).Input({2, 3}).Attr("axis", AttrValue(axis)).ExpectOutput({2, 3})
           .ExpectError(ErrorClass::kAttr, "axis " + std::to_string(axis) + " is not in [-2, 1]");
     }

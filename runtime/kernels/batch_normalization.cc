@@ -100,8 +100,8 @@ ForwardDesc MakeForward(const Problem& p, const MemoryDesc& x, const dnnl::primi
 BackwardDesc MakeBackward(const Problem& p, const MemoryDesc& x, const dnnl::primitive_attr& attr) {
   auto md = ToDnnl(x);
   ForwardDesc hint = MakeForward(p, x, attr);
-  return BackwardDesc(CpuEngine(), dnnl::prop_kind::backward, md, md, md, static_cast<float>(p.epsilon), p.flags(), hint,
-                      attr, /*allow_empty=*/true);
+  return BackwardDesc(CpuEngine(), dnnl::prop_kind::backward, md, md, md, static_cast<float>(p.epsilon), p.flags(),
+                      hint, attr, /*allow_empty=*/true);
 }
 
 // 2: oneDNN's vector code; 1: its loops, some ten times slower; 0: its reference, a thousand times slower.
@@ -143,7 +143,8 @@ absl::StatusOr<MemoryDesc> WorkspaceDesc(const Problem& p, const MemoryDesc& x) 
 
 absl::StatusOr<dnnl::primitive_attr> Attr(const CallSpec& spec, const Problem& p) {
   for (const PostOp& post : spec.post_ops) {
-    if (post.op != "ReLU" || spec.post_ops.size() > 1) return CallError(spec, "takes one ReLU as post-op, not %s", post.op);
+    if (post.op != "ReLU" || spec.post_ops.size() > 1)
+      return CallError(spec, "takes one ReLU as post-op, not %s", post.op);
   }
   return MakeAttr(spec, p.x.dims.size(), nullptr);
 }
@@ -188,7 +189,9 @@ absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
 class TrainingKernel final : public Kernel {
  public:
   TrainingKernel(dnnl::primitive primitive, std::vector<PrimitiveArg> args, const Problem& p)
-      : normalize_(std::move(primitive), std::move(args)), channels_(p.x.dims[1]), keep_(static_cast<float>(1 - p.momentum)),
+      : normalize_(std::move(primitive), std::move(args)),
+        channels_(p.x.dims[1]),
+        keep_(static_cast<float>(1 - p.momentum)),
         take_mean_(static_cast<float>(p.momentum)),
         take_var_(static_cast<float>(p.momentum * static_cast<double>(p.count) / static_cast<double>(p.count - 1))) {}
 

@@ -41,7 +41,8 @@ Statistics Given(const Tensor& mean, const Tensor& var) {
   return {{mean.as<float>().begin(), mean.as<float>().end()}, {var.as<float>().begin(), var.as<float>().end()}};
 }
 
-std::vector<double> Normalize(const Tensor& x, const Tensor& scale, const Tensor& shift, const Statistics& s, bool relu) {
+std::vector<double> Normalize(const Tensor& x, const Tensor& scale, const Tensor& shift, const Statistics& s,
+                              bool relu) {
   const float* p = x.as<float>().data();
   std::vector<double> y(x.num_elements());
   Dims(x.shape()).ForEach([&](int64_t i, int64_t c) {
@@ -56,7 +57,8 @@ struct Gradients {
 };
 
 // dx = scale / sqrt(var + epsilon) (dy - mean(dy) - x_hat mean(dy x_hat)); without the means for given statistics.
-Gradients Backward(const Tensor& x, const std::vector<double>& dy, const Tensor& scale, const Statistics& s, bool batch) {
+Gradients Backward(const Tensor& x, const std::vector<double>& dy, const Tensor& scale, const Statistics& s,
+                   bool batch) {
   const Dims d(x.shape());
   const float* p = x.as<float>().data();
   Gradients g{std::vector<double>(dy.size()), std::vector<double>(d.c, 0), std::vector<double>(d.c, 0)};
@@ -77,7 +79,8 @@ struct Case {
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const Shape& s : std::vector<Shape>{{2, 1}, {7, 5}, {64, 120}, {64, 128}}) cases.push_back({s, "ab"});
-  for (const Shape& s : std::vector<Shape>{{1, 1, 1, 2}, {2, 3, 4, 5}, {8, 6, 14, 14}, {4, 16, 5, 5}, {4, 24, 7, 3}, {3, 33, 2, 2}}) {
+  for (const Shape& s :
+       std::vector<Shape>{{1, 1, 1, 2}, {2, 3, 4, 5}, {8, 6, 14, 14}, {4, 16, 5, 5}, {4, 24, 7, 3}, {3, 33, 2, 2}}) {
     for (const char* layout : {"abcd", "acdb", "aBcd16b", "aBcd8b"}) cases.push_back({s, layout});
   }
   for (const char* layout : {"abc", "acb", "aBc16b"}) cases.push_back({{4, 5, 7}, layout});
@@ -144,7 +147,12 @@ TEST_P(BatchNormalization, Inference) {
     for (bool relu : {false, true}) {
       TestCall call("batch_normalization_inference");
       call.Attr("epsilon", kEpsilon).Threads(GetParam());
-      call.In(x_.Clone(), c.layout).In(scale_.Clone()).In(shift_.Clone()).In(mean_.Clone()).In(var_.Clone()).Out(c.shape);
+      call.In(x_.Clone(), c.layout)
+          .In(scale_.Clone())
+          .In(shift_.Clone())
+          .In(mean_.Clone())
+          .In(var_.Clone())
+          .Out(c.shape);
       if (relu) call.Fuse({"ReLU", {}, -1});
       auto run = call.Run();
       ASSERT_TRUE(run.ok()) << run.status();
@@ -212,10 +220,22 @@ TEST_P(BatchNormalization, FusedReluIsRememberedByTheWorkspace) {
 // Row-major images cost ten times as much as blocked ones, and a wrong block a thousand times.
 TEST_P(BatchNormalization, RunsInVectorCodeWhateverTheLayoutOfImages) {
   for (const char* layout : {"abcd", "acdb", "aBcd16b", "aBcd8b", "any"}) {
-    auto info = TestCall("batch_normalization").Attr("epsilon", kEpsilon).Attr("momentum", kMomentum).Attr("fuse_relu", false)
-                    .In(RandomTensor({4, 24, 7, 3}, 1), layout).In(RandomTensor({24}, 1)).In(RandomTensor({24}, 1))
-                    .In(RandomTensor({24}, 1)).In(RandomTensor({24}, 1)).Out({4, 24, 7, 3}).Out({24}).Out({24}).Out({24})
-                    .Out({24}).Threads(GetParam()).Query();
+    auto info = TestCall("batch_normalization")
+                    .Attr("epsilon", kEpsilon)
+                    .Attr("momentum", kMomentum)
+                    .Attr("fuse_relu", false)
+                    .In(RandomTensor({4, 24, 7, 3}, 1), layout)
+                    .In(RandomTensor({24}, 1))
+                    .In(RandomTensor({24}, 1))
+                    .In(RandomTensor({24}, 1))
+                    .In(RandomTensor({24}, 1))
+                    .Out({4, 24, 7, 3})
+                    .Out({24})
+                    .Out({24})
+                    .Out({24})
+                    .Out({24})
+                    .Threads(GetParam())
+                    .Query();
     ASSERT_TRUE(info.ok()) << info.status();
     EXPECT_TRUE(info->impl.starts_with("bnorm_")) << layout << ": " << info->impl;
   }

@@ -1,8 +1,8 @@
 // oneDNN's binary primitive with NumPy's broadcasting.
 //   binary  (a, b) -> y    attrs: algorithm ("add", "sub", "mul", "div"); takes post-ops
 // Operands of equal dims run in the layout of the first; others row-major. oneDNN is fast only if the first operand has
-// the result's dims and the others repeat along few dimensions. So adjacent dimensions are merged where they can be, and
-// if that does not help, operands that repeat are first written out: a into y, the others into scratch.
+// the result's dims and the others repeat along few dimensions. So adjacent dimensions are merged where they can be,
+// and if that does not help, operands that repeat are first written out: a into y, the others into scratch.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -106,7 +106,8 @@ absl::StatusOr<Way> Prepare(const CallSpec& spec, Way way) {
   ATH_ASSIGN_OR_RETURN(dnnl::algorithm algorithm, FindAlgorithm(spec));
   CallSpec seen = spec;
   seen.inputs = way.inputs;
-  ATH_ASSIGN_OR_RETURN(dnnl::primitive_attr attr, MakeAttr(seen, std::max<size_t>(way.result.dims.size(), 1), &way.args));
+  ATH_ASSIGN_OR_RETURN(dnnl::primitive_attr attr,
+                       MakeAttr(seen, std::max<size_t>(way.result.dims.size(), 1), &way.args));
   const int first = way.swapped ? 1 : 0;
   const auto a = ToDnnl(way.inputs[first]), b = ToDnnl(way.inputs[1 - first]), y = ToDnnl(way.result);
   way.pd = PrimitiveDesc(CpuEngine(), algorithm, a, b, y, attr);

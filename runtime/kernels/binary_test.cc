@@ -31,7 +31,8 @@ struct Problem {
 };
 
 std::vector<Problem> Problems() {
-  std::vector<Problem> problems = {{{}, {}}, {{1}, {1}}, {{7}, {7}}, {{64, 512}, {64, 512}}, {{2, 3, 4, 5, 2}, {2, 3, 4, 5, 2}}};
+  std::vector<Problem> problems = {
+      {{}, {}}, {{1}, {1}}, {{7}, {7}}, {{64, 512}, {64, 512}}, {{2, 3, 4, 5, 2}, {2, 3, 4, 5, 2}}};
   const Shape full = {3, 4, 5, 6};
   for (int mask = 0; mask < 16; ++mask) {
     Shape s = full;
@@ -41,9 +42,16 @@ std::vector<Problem> Problems() {
     problems.push_back({full, s});
     problems.push_back({s, full});
   }
-  for (Problem p : std::vector<Problem>{{{33, 1}, {1, 17}}, {{33, 17}, {17}}, {{17}, {33, 17}}, {{}, {33, 17}}, {{33, 17}, {}},
-                                        {{2, 1, 4, 1}, {3, 1, 5}}, {{1, 6, 1, 1}, {2, 6, 9, 9}}, {{1, 1, 1}, {1, 1}},
-                                        {{64, 16, 14, 14}, {16, 1, 1}}, {{2, 3, 2, 3, 2}, {2, 1, 2, 1, 2}}}) {
+  for (Problem p : std::vector<Problem>{{{33, 1}, {1, 17}},
+                                        {{33, 17}, {17}},
+                                        {{17}, {33, 17}},
+                                        {{}, {33, 17}},
+                                        {{33, 17}, {}},
+                                        {{2, 1, 4, 1}, {3, 1, 5}},
+                                        {{1, 6, 1, 1}, {2, 6, 9, 9}},
+                                        {{1, 1, 1}, {1, 1}},
+                                        {{64, 16, 14, 14}, {16, 1, 1}},
+                                        {{2, 3, 2, 3, 2}, {2, 1, 2, 1, 2}}}) {
     problems.push_back(p);
   }
   return problems;
@@ -119,15 +127,18 @@ TEST(BinaryErrors, NameTheCallAndTheNumbers) {
     EXPECT_NE(info.status().message().find(text), std::string::npos) << info.status();
   };
   Tensor a = RandomTensor({2, 3}, 1);
-  expect(TestCall("binary").Attr("algorithm", "pow").In(a.Clone()).In(a.Clone()).Out({2, 3}), "unknown algorithm \"pow\"");
+  expect(TestCall("binary").Attr("algorithm", "pow").In(a.Clone()).In(a.Clone()).Out({2, 3}),
+         "unknown algorithm \"pow\"");
   expect(TestCall("binary").In(a.Clone()).In(a.Clone()).Out({2, 3}), "\"algorithm\" is missing");
-  expect(TestCall("binary").Attr("algorithm", "add").In(a.Clone()).In(RandomTensor({2}, 1)).Out({2, 3}), "do not broadcast");
+  expect(TestCall("binary").Attr("algorithm", "add").In(a.Clone()).In(RandomTensor({2}, 1)).Out({2, 3}),
+         "do not broadcast");
   expect(TestCall("binary").Attr("algorithm", "add").In(a.Clone()).In(a.Clone()).Out({3, 2}), "expected f32[2,3]");
   expect(TestCall("binary").Attr("algorithm", "add").In(a.Clone()).Out({2, 3}), "has 1 inputs");
   expect(TestCall("binary").Attr("algorithm", "add").In(a.Clone()).In(CountingTensor(DType::kS32, {2, 3})).Out({2, 3}),
          "expected f32[2,3]");
-  expect(TestCall("binary").Attr("algorithm", "add").In(RandomTensor({0, 3}, 1)).In(RandomTensor({0, 3}, 1)).Out({0, 3}),
-         "is empty");
+  expect(
+      TestCall("binary").Attr("algorithm", "add").In(RandomTensor({0, 3}, 1)).In(RandomTensor({0, 3}, 1)).Out({0, 3}),
+      "is empty");
 }
 
 }  // namespace

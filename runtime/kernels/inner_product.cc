@@ -175,7 +175,8 @@ absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
   KernelInfo info;
   absl::Status status = CatchDnnl(spec, [&]() -> absl::Status {
     CallSpec settled = spec;
-    ATH_RETURN_IF_ERROR(SettlePostOpOperands(given.bias ? 3 : 2, MemoryDesc::Plain(DType::kF32, given.y.dims), &settled));
+    ATH_RETURN_IF_ERROR(
+        SettlePostOpOperands(given.bias ? 3 : 2, MemoryDesc::Plain(DType::kF32, given.y.dims), &settled));
     ATH_ASSIGN_OR_RETURN(dnnl::primitive_attr attr, MakeAttr(settled, 2, nullptr));
     ATH_ASSIGN_OR_RETURN(Operands o, ChooseLayouts<Kind>(spec, given, attr));
     info.inputs = settled.inputs;
@@ -211,8 +212,8 @@ absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
 
 ATH_REGISTER_KERNEL((KernelDef{"inner_product", &Query<Forward>, &Create<Forward>, {}}));
 ATH_REGISTER_KERNEL((KernelDef{"inner_product_backward_data", &Query<BackwardData>, &Create<BackwardData>, {}}));
-ATH_REGISTER_KERNEL(
-    (KernelDef{"inner_product_backward_weights", &Query<BackwardWeights>, &Create<BackwardWeights>, {}}));
+ATH_REGISTER_KERNEL((KernelDef{
+    "inner_product_backward_weights", &Query<BackwardWeights>, &Create<BackwardWeights>, {}}));
 
 }  // namespace
 }  // namespace athanor

@@ -17,9 +17,18 @@ struct Problem {
 };
 
 std::vector<Problem> Problems() {
-  return {{{1, 1}, {1, 1}},          {{3, 5}, {7, 5}},           {{1, 400}, {120, 400}},     {{64, 400}, {120, 400}},
-          {{64, 120}, {84, 120}},    {{64, 84}, {10, 84}},       {{64, 784}, {512, 784}},    {{5, 17}, {1, 17}},
-          {{2, 3, 4}, {6, 3, 4}},    {{4, 16, 5, 5}, {120, 16, 5, 5}}, {{3, 5, 2, 3}, {9, 5, 2, 3}}, {{2, 3, 2, 2, 2}, {4, 3, 2, 2, 2}}};
+  return {{{1, 1}, {1, 1}},
+          {{3, 5}, {7, 5}},
+          {{1, 400}, {120, 400}},
+          {{64, 400}, {120, 400}},
+          {{64, 120}, {84, 120}},
+          {{64, 84}, {10, 84}},
+          {{64, 784}, {512, 784}},
+          {{5, 17}, {1, 17}},
+          {{2, 3, 4}, {6, 3, 4}},
+          {{4, 16, 5, 5}, {120, 16, 5, 5}},
+          {{3, 5, 2, 3}, {9, 5, 2, 3}},
+          {{2, 3, 2, 2, 2}, {4, 3, 2, 2, 2}}};
 }
 
 std::vector<double> Forward(const Problem& p, const Tensor& x, const Tensor& w, const Tensor* bias) {
@@ -174,11 +183,13 @@ TEST(InnerProductErrors, NameTheCallAndTheNumbers) {
   Tensor x = RandomTensor({2, 3}, 1), w = RandomTensor({4, 3}, 2);
   expect(TestCall("inner_product").In(x.Clone()).In(w.Clone()).Out({2, 4}), "\"bias\" is missing");
   expect(TestCall("inner_product").Attr("bias", 1).In(x.Clone()).In(w.Clone()).Out({2, 4}), "of the wrong type");
-  expect(TestCall("inner_product").Attr("bias", true).In(x.Clone()).In(w.Clone()).Out({2, 4}), "has 2 inputs, expected 3");
+  expect(TestCall("inner_product").Attr("bias", true).In(x.Clone()).In(w.Clone()).Out({2, 4}),
+         "has 2 inputs, expected 3");
   expect(TestCall("inner_product").Attr("bias", false).In(x.Clone()).In(RandomTensor({4, 5}, 2)).Out({2, 4}),
          "x is f32[2,3]:ab, expected f32[2,5]");
   expect(TestCall("inner_product").Attr("bias", false).In(x.Clone()).In(w.Clone()).Out({2, 5}), "expected f32[2,4]");
-  expect(TestCall("inner_product").Attr("bias", false).In(RandomTensor({0, 3}, 1)).In(w.Clone()).Out({0, 4}), "is empty");
+  expect(TestCall("inner_product").Attr("bias", false).In(RandomTensor({0, 3}, 1)).In(w.Clone()).Out({0, 4}),
+         "is empty");
   expect(TestCall("inner_product").Attr("bias", true).In(x.Clone()).In(w.Clone()).In(RandomTensor({3}, 1)).Out({2, 4}),
          "bias is f32[3]:a, expected f32[4]");
   expect(TestCall("inner_product").Attr("bias", false).In(x.Clone()).In(w.Clone()).In(RandomTensor({3}, 1))

@@ -1,7 +1,7 @@
 // oneDNN's matmul: c = a b + bias over the last two dimensions, the leading ones broadcast as NumPy does.
-//   matmul  (a, b[, bias[N]]) -> c    attrs: transpose_a, transpose_b (of the last two dimensions), bias; takes post-ops
-// Everything is row-major; a transposed operand is a view of it with other strides. Leading dimensions are merged as far
-// as they can be, into the rows of c if b has none, since oneDNN is fast for few dimensions only.
+//   matmul  (a, b[, bias[N]]) -> c    attrs: transpose_a, transpose_b (the last two dimensions), bias; takes post-ops
+// Everything is row-major; a transposed operand is a view of it with other strides. Leading dimensions are merged as
+// far as they can be, into the rows of c if b has none, since oneDNN is fast for few dimensions only.
 #include <utility>
 
 #include "runtime/kernels/post_op_operands.h"
@@ -30,9 +30,9 @@ View Padded(const Shape& dims, size_t rank) {
 
 struct Call {
   bool transpose_a = false, transpose_b = false, bias = false;
-  size_t own = 2;             // inputs before the operands of post-ops
-  std::vector<View> inputs;   // a as [..,M,K], b as [..,K,N], bias as [..,1,N], then the operands of post-ops
-  View result;                // [..,M,N]
+  size_t own = 2;            // inputs before the operands of post-ops
+  std::vector<View> inputs;  // a as [..,M,K], b as [..,K,N], bias as [..,1,N], then the operands of post-ops
+  View result;               // [..,M,N]
   int64_t k = 0;
 
   static absl::StatusOr<Call> Read(const CallSpec& spec);

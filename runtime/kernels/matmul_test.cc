@@ -33,11 +33,21 @@ struct Problem {
 };
 
 const std::vector<Problem>& Problems() {
-  static const auto* problems = new std::vector<Problem>{
-      {{1, 1}, {1, 1}},           {{3, 4}, {4, 5}},             {{64, 400}, {400, 120}},   {{1, 84}, {84, 10}},
-      {{17, 1}, {1, 3}},          {{2, 3, 4}, {2, 4, 5}},       {{2, 3, 4}, {4, 5}},       {{3, 4}, {2, 4, 5}},
-      {{2, 1, 3, 4}, {6, 4, 5}},  {{2, 6, 3, 4}, {6, 4, 5}},    {{2, 6, 3, 4}, {2, 1, 4, 5}}, {{1, 6, 1, 4}, {2, 1, 4, 1}},
-      {{2, 3, 1, 4}, {1, 1, 4, 7}}, {{2, 3, 2, 2, 3}, {2, 3, 1, 3, 2}}, {{2, 1, 2, 2, 3}, {1, 3, 1, 3, 2}}};
+  static const auto* problems = new std::vector<Problem>{{{1, 1}, {1, 1}},
+                                                         {{3, 4}, {4, 5}},
+                                                         {{64, 400}, {400, 120}},
+                                                         {{1, 84}, {84, 10}},
+                                                         {{17, 1}, {1, 3}},
+                                                         {{2, 3, 4}, {2, 4, 5}},
+                                                         {{2, 3, 4}, {4, 5}},
+                                                         {{3, 4}, {2, 4, 5}},
+                                                         {{2, 1, 3, 4}, {6, 4, 5}},
+                                                         {{2, 6, 3, 4}, {6, 4, 5}},
+                                                         {{2, 6, 3, 4}, {2, 1, 4, 5}},
+                                                         {{1, 6, 1, 4}, {2, 1, 4, 1}},
+                                                         {{2, 3, 1, 4}, {1, 1, 4, 7}},
+                                                         {{2, 3, 2, 2, 3}, {2, 3, 1, 3, 2}},
+                                                         {{2, 1, 2, 2, 3}, {1, 3, 1, 3, 2}}};
   return *problems;
 }
 
@@ -92,8 +102,17 @@ TEST(Matmul, PostOpsOfEveryShapeThatBroadcasts) {
     for (const Shape& shape : operands) {
       SCOPED_TRACE(p.Name() + " + " + ShapeToString(shape));
       Tensor a = RandomTensor(p.a, 1), b = RandomTensor(p.b, 2), other = RandomTensor(shape, 3);
-      auto run = TestCall("matmul").Attr("transpose_a", false).Attr("transpose_b", false).Attr("bias", false)
-                     .In(a.Clone()).In(b.Clone()).In(other.Clone()).Fuse({"Add", {}, 2}).Fuse({"ReLU", {}, -1}).Out(c).Run();
+      auto run = TestCall("matmul")
+                     .Attr("transpose_a", false)
+                     .Attr("transpose_b", false)
+                     .Attr("bias", false)
+                     .In(a.Clone())
+                     .In(b.Clone())
+                     .In(other.Clone())
+                     .Fuse({"Add", {}, 2})
+                     .Fuse({"ReLU", {}, -1})
+                     .Out(c)
+                     .Run();
       ASSERT_TRUE(run.ok()) << run.status();
       std::vector<double> want = Multiply(p, a, b, false, false, nullptr);
       ForEachIndex(c, [&](const Shape& index, int64_t i) {

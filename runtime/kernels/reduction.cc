@@ -86,9 +86,9 @@ HWY_EXPORT(MaxRow);
 HWY_EXPORT(AddSumRow);
 HWY_EXPORT(AddMaxRow);
 
-constexpr int64_t kPiece = 4096;    // elements summed in float before double takes over
-constexpr int64_t kRows = 64;       // likewise rows of a column sum
-constexpr int64_t kTile = 256;       // columns summed together
+constexpr int64_t kPiece = 4096;  // elements summed in float before double takes over
+constexpr int64_t kRows = 64;     // likewise rows of a column sum
+constexpr int64_t kTile = 256;    // columns summed together
 
 // The part of one element's terms that is summed in float.
 struct Pieces {
@@ -102,15 +102,19 @@ Pieces Split(const ReductionNest& nest) {
   if (!nest.inner_reduced) return p;
   p.length = nest.reduced.count == 1 ? std::min(nest.inner, kPiece) : nest.inner;
   p.rows = std::max<int64_t>(1, kPiece / p.length);
-  p.count = nest.reduced.count == 1 ? (nest.inner + p.length - 1) / p.length : (nest.reduced.count + p.rows - 1) / p.rows;
+  p.count =
+      nest.reduced.count == 1 ? (nest.inner + p.length - 1) / p.length : (nest.reduced.count + p.rows - 1) / p.rows;
   return p;
 }
 
 class ReductionKernel final : public Kernel {
  public:
   ReductionKernel(const ReductionNest& nest, const std::string& algorithm, int threads)
-      : nest_(nest), pieces_(Split(nest)), max_(algorithm == "max"),
-        scale_(algorithm == "mean" ? 1.0 / static_cast<double>(nest.count()) : 1.0), threads_(threads) {}
+      : nest_(nest),
+        pieces_(Split(nest)),
+        max_(algorithm == "max"),
+        scale_(algorithm == "mean" ? 1.0 / static_cast<double>(nest.count()) : 1.0),
+        threads_(threads) {}
 
   absl::Status Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void* scratch) override {
     x_ = static_cast<const float*>(inputs[0]);
@@ -130,7 +134,8 @@ class ReductionKernel final : public Kernel {
     }
     ParallelRanges(nest_.kept.count * pieces_.count, 1, pieces_.rows * pieces_.length * 4, threads_,
                    [this](int64_t begin, int64_t end) {
-                     for (int64_t p = begin; p < end; ++p) partial_[p] = ReducePiece(p / pieces_.count, p % pieces_.count);
+                     for (int64_t p = begin; p < end; ++p)
+                       partial_[p] = ReducePiece(p / pieces_.count, p % pieces_.count);
                    });
     for (int64_t k = 0; k < nest_.kept.count; ++k) {
       double result = partial_[k * pieces_.count];

@@ -32,9 +32,21 @@ struct Problem {
 };
 
 std::vector<Problem> Problems() {
-  std::vector<Problem> problems = {{{}, {}}, {{1}, {0}}, {{7}, {}}, {{7}, {0}, true}, {{64, 512}, {0}}, {{64, 512}, {1}}, {{64, 512}, {0, 1}},
-                                   {{300, 3}, {0}}, {{3, 300}, {0}}, {{100000}, {0}}, {{2, 40000}, {1}}, {{5000, 2, 8}, {0, 2}},
-                                   {{64, 6, 14, 14}, {0, 2, 3}}, {{64, 16, 5, 5}, {2, 3}}, {{2, 1, 3, 1, 2}, {1, 2}}};
+  std::vector<Problem> problems = {{{}, {}},
+                                   {{1}, {0}},
+                                   {{7}, {}},
+                                   {{7}, {0}, true},
+                                   {{64, 512}, {0}},
+                                   {{64, 512}, {1}},
+                                   {{64, 512}, {0, 1}},
+                                   {{300, 3}, {0}},
+                                   {{3, 300}, {0}},
+                                   {{100000}, {0}},
+                                   {{2, 40000}, {1}},
+                                   {{5000, 2, 8}, {0, 2}},
+                                   {{64, 6, 14, 14}, {0, 2, 3}},
+                                   {{64, 16, 5, 5}, {2, 3}},
+                                   {{2, 1, 3, 1, 2}, {1, 2}}};
   for (int mask = 0; mask < 16; ++mask) {
     Problem p{{3, 4, 5, 6}, {}, mask % 3 == 0};
     for (int64_t d = 0; d < 4; ++d) {
@@ -109,15 +121,23 @@ TEST(ReductionMaxBackward, EqualMaximaShareTheGradient) {
     for (float& v : x.as<float>()) v = std::round(v * 2);  // many are equal
     std::vector<double> max = Reduce(p, x, "max"), ties(max.size(), 0), want(x.num_elements());
     std::vector<float> y(max.begin(), max.end());
-    ForEachIndex(p.x, [&](const Shape& index, int64_t i) { ties[p.ResultOf(index)] += x.as<float>()[i] == max[p.ResultOf(index)]; });
+    ForEachIndex(p.x, [&](const Shape& index, int64_t i) {
+      ties[p.ResultOf(index)] += x.as<float>()[i] == max[p.ResultOf(index)];
+    });
     ForEachIndex(p.x, [&](const Shape& index, int64_t i) {
       const int64_t to = p.ResultOf(index);
       want[i] = x.as<float>()[i] == max[to] ? dy.as<float>()[to] / ties[to] : 0;
     });
     for (int threads : {1, 2}) {
-      auto run = TestCall("reduction_max_backward").Attr("axes", AttrValue(p.axes))
-                     .Attr("keepdims", p.keepdims).In(dy.Clone()).In(x.Clone()).In(Tensor::Of<float>(p.result(), y)).Out(p.x)
-                     .Threads(threads).Run();
+      auto run = TestCall("reduction_max_backward")
+                     .Attr("axes", AttrValue(p.axes))
+                     .Attr("keepdims", p.keepdims)
+                     .In(dy.Clone())
+                     .In(x.Clone())
+                     .In(Tensor::Of<float>(p.result(), y))
+                     .Out(p.x)
+                     .Threads(threads)
+                     .Run();
       ASSERT_TRUE(run.ok()) << run.status();
       ExpectClose(run->outputs[0], want, 1e-6);
     }

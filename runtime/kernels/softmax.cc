@@ -40,8 +40,12 @@ namespace HWY_NAMESPACE {
 // As many neighbouring columns as a vector holds, n rows `stride` apart.
 struct Columns {
   int64_t count, n, stride;
-  FloatVec Load(const float* p) const { return count == FloatLanes() ? hn::LoadU(FloatTag(), p) : LoadPart(p, count, 0); }
-  void Store(FloatVec v, float* p) const { count == FloatLanes() ? hn::StoreU(v, FloatTag(), p) : StorePart(v, p, count); }
+  FloatVec Load(const float* p) const {
+    return count == FloatLanes() ? hn::LoadU(FloatTag(), p) : LoadPart(p, count, 0);
+  }
+  void Store(FloatVec v, float* p) const {
+    count == FloatLanes() ? hn::StoreU(v, FloatTag(), p) : StorePart(v, p, count);
+  }
 };
 
 void SoftmaxColumns(const Columns& c, const float* x, bool log, float* y) {

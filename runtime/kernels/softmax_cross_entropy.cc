@@ -3,8 +3,8 @@
 //       loss = mean over n of log(sum(e^(x - max))) - (x[label] - max)
 //   softmax_cross_entropy_backward  (dloss[], probabilities[N,C], labels s32[N]) -> dlogits[N,C]
 //       dlogits = dloss (probabilities - onehot(labels)) / N
-// A label that is no class is an INDEX error, found before anything is written. The result does not depend on the number
-// of threads: rows are independent, and their losses are added up in order.
+// A label that is no class is an INDEX error, found before anything is written. The result does not depend on the
+// number of threads: rows are independent, and their losses are added up in order.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/kernels/softmax_cross_entropy.cc"  // this very file, once an instruction set
 #include <hwy/foreach_target.h>
@@ -145,8 +145,8 @@ class CrossEntropyBackwardKernel final : public Kernel {
     const float scale = static_cast<float>(static_cast<double>(*dloss_) / static_cast<double>(sizes_.rows));
     ParallelRanges(sizes_.rows, 8, classes * 8, sizes_.threads, [=, this](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
-        HWY_DYNAMIC_DISPATCH(CrossEntropyBackwardRow)(probabilities_ + n * classes, classes, labels_[n], scale,
-                                                      dlogits_ + n * classes);
+        HWY_DYNAMIC_DISPATCH(CrossEntropyBackwardRow)
+        (probabilities_ + n * classes, classes, labels_[n], scale, dlogits_ + n * classes);
       }
     });
     return absl::OkStatus();

@@ -39,13 +39,22 @@ std::vector<int32_t> Labels(int64_t rows, int64_t classes) {
 Tensor ToTensor(const std::vector<int32_t>& v) { return Tensor::Of<int32_t>({static_cast<int64_t>(v.size())}, v); }
 
 TestCall Forward(const Tensor& logits, const std::vector<int32_t>& labels, int threads = 1) {
-  return TestCall("softmax_cross_entropy").In(logits.Clone()).In(ToTensor(labels)).Out({}).Out(logits.shape()).Threads(threads);
+  return TestCall("softmax_cross_entropy")
+      .In(logits.Clone())
+      .In(ToTensor(labels))
+      .Out({})
+      .Out(logits.shape())
+      .Threads(threads);
 }
 
 TestCall Backward(float dloss, Tensor probabilities, const std::vector<int32_t>& labels, int threads = 1) {
   Shape shape = probabilities.shape();
-  return TestCall("softmax_cross_entropy_backward").In(Tensor::Scalar(dloss)).In(std::move(probabilities)).In(ToTensor(labels))
-      .Out(shape).Threads(threads);
+  return TestCall("softmax_cross_entropy_backward")
+      .In(Tensor::Scalar(dloss))
+      .In(std::move(probabilities))
+      .In(ToTensor(labels))
+      .Out(shape)
+      .Threads(threads);
 }
 
 TEST(SoftmaxCrossEntropy, LossProbabilitiesAndGradient) {

@@ -50,9 +50,7 @@ inline void StorePart(FloatVec v, float* p, int64_t count) {
 }
 
 // e^x for x <= 0. Highway's Exp makes 0 of NaN, which would hide it from the loss.
-inline FloatVec ExpOrNaN(FloatVec x) {
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(FloatTag(), x));
-}
+inline FloatVec ExpOrNaN(FloatVec x) { return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(FloatTag(), x)); }
 
 inline float RowMax(const float* x, int64_t n) {
   const FloatTag d;

@@ -54,7 +54,8 @@ TestCall Forward(const Tensor& x, int axis, bool log, int threads) {
 }
 
 std::vector<Shape> Shapes() {
-  return {{1}, {7}, {1000}, {64, 10}, {3, 1}, {1, 3}, {5, 17}, {33, 32}, {2, 3, 4}, {4, 5, 6, 7}, {2, 16, 3, 16}, {3, 40, 37}, {64, 1000}};
+  return {{1},      {7},       {1000},       {64, 10},       {3, 1},      {1, 3},    {5, 17},
+          {33, 32}, {2, 3, 4}, {4, 5, 6, 7}, {2, 16, 3, 16}, {3, 40, 37}, {64, 1000}};
 }
 
 TEST(Softmax, AlongEveryAxis) {
@@ -146,7 +147,8 @@ TEST(Softmax, ErrorsNameTheCallAndTheNumbers) {
   expect(Forward(RandomTensor({2, 3}, 1), -1, false, 1), "axis = -1");
   expect(Forward(RandomTensor({}, 1), 0, false, 1), "axis = 0 is not in [0, 0)");
   expect(Forward(RandomTensor({2, 0}, 1), 0, false, 1), "is empty");
-  expect(TestCall("softmax").Attr("axis", 0).Attr("log", false).In(RandomTensor({2, 3}, 1)).Out({3, 2}), "expected f32[2,3]");
+  expect(TestCall("softmax").Attr("axis", 0).Attr("log", false).In(RandomTensor({2, 3}, 1)).Out({3, 2}),
+         "expected f32[2,3]");
   expect(TestCall("softmax").Attr("log", false).In(RandomTensor({2, 3}, 1)).Out({2, 3}), "\"axis\" is missing");
 }
 

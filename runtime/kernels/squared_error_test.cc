@@ -20,7 +20,13 @@ TEST(SquaredError, LossAndGradient) {
           loss += e * e * scale;
           dpred.push_back(2 * e * scale * 0.5);
         }
-        auto run = TestCall("squared_error").Attr("mean", mean).In(pred.Clone()).In(target.Clone()).Out({}).Threads(threads).Run();
+        auto run = TestCall("squared_error")
+                       .Attr("mean", mean)
+                       .In(pred.Clone())
+                       .In(target.Clone())
+                       .Out({})
+                       .Threads(threads)
+                       .Run();
         ASSERT_TRUE(run.ok()) << run.status();
         ExpectClose(run->outputs[0], {loss}, 1e-6);
         for (int in_place : {0, 1, 2}) {
@@ -47,8 +53,10 @@ TEST(SquaredError, ErrorsNameTheCallAndTheNumbers) {
          "target is f32[3,2]:ab, expected f32[2,3]");
   expect(TestCall("squared_error").Attr("mean", true).In(RandomTensor({2, 3}, 1)).In(RandomTensor({2, 3}, 1)).Out({2}),
          "loss is f32[2]");
-  expect(TestCall("squared_error").In(RandomTensor({2, 3}, 1)).In(RandomTensor({2, 3}, 1)).Out({}), "\"mean\" is missing");
-  expect(TestCall("squared_error").Attr("mean", true).In(RandomTensor({0}, 1)).In(RandomTensor({0}, 1)).Out({}), "is empty");
+  expect(TestCall("squared_error").In(RandomTensor({2, 3}, 1)).In(RandomTensor({2, 3}, 1)).Out({}),
+         "\"mean\" is missing");
+  expect(TestCall("squared_error").Attr("mean", true).In(RandomTensor({0}, 1)).In(RandomTensor({0}, 1)).Out({}),
+         "is empty");
 }
 
 }  // namespace
