@@ -215,7 +215,8 @@ std::vector<bool> Computed(const Graph& graph, const GraphEntry& entry) {
   for (const NamedValue& out : entry.outputs) needed[out.value] = true;
   for (size_t n = graph.nodes.size(); n-- > 0;) {
     const Node& node = graph.nodes[n];
-    if (std::none_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return v >= 0 && needed[v]; })) continue;
+    auto is_needed = [&](ValueId v) { return v != kNoValue && needed[v]; };
+    if (std::none_of(node.outputs.begin(), node.outputs.end(), is_needed)) continue;
     for (ValueId v : node.inputs) {
       if (v != kNoValue) needed[v] = true;
     }

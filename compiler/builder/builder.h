@@ -10,8 +10,8 @@
 //   absl::StatusOr<Graph> graph = b.Build();
 //
 // Types are inferred at each call. The first error is kept, names the caller's file and line, and is what Build()
-// returns; calls behind it do nothing. Layers lay out and name their parameters as torch.nn does ("fc1.weight" [out,in],
-// "conv1.weight" [O,I/groups,kh,kw], "conv1.bias") and start them as torch.nn does.
+// returns; calls behind it do nothing. Layers lay out, name and start their parameters as torch.nn does: "fc1.weight"
+// [out,in], "conv1.weight" [O,I/groups,kh,kw], "conv1.bias".
 #ifndef ATHANOR_COMPILER_BUILDER_BUILDER_H_
 #define ATHANOR_COMPILER_BUILDER_BUILDER_H_
 
