@@ -23,8 +23,9 @@ class Interpreter {
  public:
   using Tensors = std::map<std::string, DoubleTensor>;
 
-  // Of a graph that VerifyGraph accepts. Keeps what the entry needs of it and infers its types. The phase of operators that have one is the entry's.
-  // GRAPH error for an unknown entry; SHAPE error naming a dimension that is still symbolic; errors of InferTypes.
+  // Of a graph that VerifyGraph accepts. Keeps what the entry needs of it and infers its types. The phase of operators
+  // that have one is the entry's. GRAPH error for an unknown entry; SHAPE error naming a dimension that is still
+  // symbolic; errors of InferTypes.
   static absl::StatusOr<Interpreter> Create(const Graph& graph, absl::string_view entry);
 
   // The entry's outputs by name. Variables are updated at the end; an error leaves them as they were. REQ error for an

@@ -182,7 +182,8 @@ TEST_F(InferTest, ChecksNameTheInputAndTheRule) {
   EXPECT_TRUE(c.CheckRank(0, "x", 2, 2).ok());
   EXPECT_EQ(c.CheckRank(0, "x", 4, 4).message(),
             "SHAPE: node \"add1\" (Add): input \"x\" is s32[N,-2] of rank 2, expected rank 4");
-  EXPECT_THAT(std::string(c.CheckFloating(0, "x").message()), HasSubstr("DTYPE: node \"add1\" (Add): input \"x\" is s32"));
+  EXPECT_THAT(std::string(c.CheckFloating(0, "x").message()),
+              HasSubstr("DTYPE: node \"add1\" (Add): input \"x\" is s32"));
   EXPECT_TRUE(c.CheckDtype(0, "x", DType::kS32).ok());
   EXPECT_THAT(std::string(c.CheckDtype(0, "x", DType::kBool).message()), HasSubstr("expected element type bool"));
   EXPECT_THAT(std::string(c.Known(0, 0, "x").status().message()), HasSubstr("dimension 0 must be a number here"));

@@ -43,8 +43,10 @@ TEST(Binary, RefusesWhatDoesNotFit) {
   for (const char* op : kOps) {
     Case(op, "", {3, 5}, {3, 4}).ExpectOutput({3, 5}).ExpectError(
         ErrorClass::kShape, "f32[3,5] and f32[3,4] do not broadcast: dimension 1 from the right is 5 against 4");
-    OpSpec(op).Input({3}).IntInput({3}, 0, 9).ExpectOutput({3}).ExpectError(ErrorClass::kDtype, "input \"b\" is s32[3]");
-    OpSpec(op).IntInput({3}, 0, 9).Input({3}).ExpectOutput({3}).ExpectError(ErrorClass::kDtype, "input \"a\" is s32[3]");
+    OpSpec(op).Input({3}).IntInput({3}, 0, 9).ExpectOutput({3})
+        .ExpectError(ErrorClass::kDtype, "input \"b\" is s32[3]");
+    OpSpec(op).IntInput({3}, 0, 9).Input({3}).ExpectOutput({3})
+        .ExpectError(ErrorClass::kDtype, "input \"a\" is s32[3]");
     OpSpec(op).Input({3}).ExpectOutput({3}).ExpectError(ErrorClass::kGraph, "has 1 inputs, expected 2");
     OpSpec(op).Input({3}).Absent().ExpectOutput({3}).ExpectError(ErrorClass::kGraph, "input 1 (\"b\") is required");
   }
