@@ -33,7 +33,8 @@ void ForEachProduct(const Geometry& g, F&& f) {
         for (int64_t kw = 0; kw < kernel_w; ++kw) {
           const int64_t v = ow * w.strides[1] - w.pads[1] + kw * w.dilations[1];
           if (v < 0 || v >= g.width) continue;
-          f(((n * g.in + channel) * g.height + h) * g.width + v, ((o * g.group_in() + i) * kernel_h + kh) * kernel_w + kw, y);
+          const int64_t x = ((n * g.in + channel) * g.height + h) * g.width + v;
+          f(x, ((o * g.group_in() + i) * kernel_h + kh) * kernel_w + kw, y);
         }
       }
     }
@@ -109,8 +110,9 @@ absl::Status Infer(InferContext& c) {
   const int64_t in = x.dims[1].size, groups = c.attrs().Int("groups");
   ATH_RETURN_IF_ERROR(CheckGroups(c, "input channels", in));
   if (in / groups != weight[1]) {
-    return c.Error(ErrorClass::kShape, "input \"x\" is %s, with %d channels for each of %d groups; weight %s expects %d",
-                   x.ToString(), in / groups, groups, c.Input(1).ToString(), weight[1]);
+    return c.Error(ErrorClass::kShape,
+                   "input \"x\" is %s, with %d channels for each of %d groups; weight %s expects %d", x.ToString(),
+                   in / groups, groups, c.Input(1).ToString(), weight[1]);
   }
   if (c.HasInput(2)) {
     ATH_RETURN_IF_ERROR(CheckSameType(c, 2, "bias", {x.dtype, {weight[0]}}, "the weight's dimension 0"));
@@ -169,8 +171,8 @@ OpDef Def() {
   OpDef def;
   def.name = "Conv2d";
   def.doc =
-      "y[n,o,h,w] = bias[o] + the sum over c, i, j of x[n,c,h s - p + i d,w s - p + j d] weight[o,c,i,j], zero outside of "
-      "x: cross-correlation, as torch.nn.functional.conv2d has it.";
+      "y[n,o,h,w] = bias[o] + the sum over c, i, j of x[n,c,h s - p + i d,w s - p + j d] weight[o,c,i,j], zero outside "
+      "of x: cross-correlation, as torch.nn.functional.conv2d has it.";
   def.inputs = {{"x", "f32[N,C,H,W]"},
                 {"weight", "f32[O,C/groups,kh,kw]"},
                 {.name = "bias", .doc = "f32[O]", .optional = true}};
@@ -230,7 +232,8 @@ OpDef Def() {
   def.attributes = ConvAttributes();
   def.attributes.push_back(InputSizeAttr());
   def.infer = Infer;
-  // Kernel "convolution_backward_data": inputs (dy, weight), outputs (dx), attributes {strides, pads, dilations, groups}.
+  // Kernel "convolution_backward_data": inputs (dy, weight), outputs (dx), attributes {strides, pads, dilations,
+  // groups}.
   def.lower = [](LowerContext& c) {
     c.Emit("convolution_backward_data", {c.Input(0), c.Input(1)}, {c.Output()}, KernelAttributes(c));
     return absl::OkStatus();

@@ -125,7 +125,8 @@ TEST(Conv2dErrors, Attributes) {
   spec("strides", {1}).ExpectError(ErrorClass::kAttr, "\"strides\" = [1] must have 2 numbers");
   spec("dilations", {0, 1}).ExpectError(ErrorClass::kAttr, "\"dilations\" = [0,1]");
   spec("dilations", {std::numeric_limits<int64_t>::max(), 1}).ExpectError(ErrorClass::kAttr, "\"dilations\"");
-  spec("dilations", {1 << 30, 1}).ExpectError(ErrorClass::kShape, "a height of 2147483649 (size 3, dilation 1073741824)");
+  spec("dilations", {1 << 30, 1})
+      .ExpectError(ErrorClass::kShape, "a height of 2147483649 (size 3, dilation 1073741824)");
   spec("dilations", {1, 1, 1}).ExpectError(ErrorClass::kAttr, "must have 2 numbers");
   spec("pads", {0, 0, -1, 0}).ExpectError(ErrorClass::kAttr, "\"pads\" = [0,0,-1,0]");
   spec("pads", {0, 0, (int64_t{1} << 31) - 1, 0}).ExpectError(ErrorClass::kAttr, "\"pads\"");
@@ -138,7 +139,8 @@ TEST(Conv2dErrors, Attributes) {
   };
   groups(0, {1, 4, 5, 5}, {4, 4, 3, 3}).ExpectError(ErrorClass::kAttr, "\"groups\" = 0");
   groups(-2, {1, 4, 5, 5}, {4, 2, 3, 3}).ExpectError(ErrorClass::kAttr, "\"groups\" = -2");
-  groups(3, {1, 4, 5, 5}, {6, 1, 3, 3}).ExpectError(ErrorClass::kAttr, "groups = 3 does not divide the 4 input channels");
+  groups(3, {1, 4, 5, 5}, {6, 1, 3, 3})
+      .ExpectError(ErrorClass::kAttr, "groups = 3 does not divide the 4 input channels");
   groups(2, {1, 4, 5, 5}, {5, 2, 3, 3}).ExpectError(ErrorClass::kAttr, "does not divide the 5 output channels");
   groups(2, {1, 4, 5, 5}, {4, 4, 3, 3}).ExpectError(ErrorClass::kShape, "with 2 channels for each of 2 groups");
 }
@@ -151,7 +153,8 @@ TEST(Conv2dErrors, Shapes) {
   };
   spec({1, 2, 5}, {4, 2, 3, 3}).ExpectError(ErrorClass::kShape, "\"x\" is f32[1,2,5] of rank 3, expected rank 4");
   spec({1, 2, 5, 5}, {4, 2, 3}).ExpectError(ErrorClass::kShape, "\"weight\" is f32[4,2,3] of rank 3");
-  spec({1, 3, 5, 5}, {4, 2, 3, 3}).ExpectError(ErrorClass::kShape, "with 3 channels for each of 1 groups; weight f32[4,2,3,3]");
+  spec({1, 3, 5, 5}, {4, 2, 3, 3})
+      .ExpectError(ErrorClass::kShape, "with 3 channels for each of 1 groups; weight f32[4,2,3,3]");
   spec({1, 2, 2, 5}, {4, 2, 3, 3}).ExpectError(ErrorClass::kShape, "a height of 3 (size 3, dilation 1), more than");
   spec({1, 2, 5, 2}, {4, 2, 3, 3}).ExpectError(ErrorClass::kShape, "a width of 3");
   spec({0, 2, 5, 5}, {4, 2, 3, 3}).ExpectError(ErrorClass::kShape, "\"x\" is f32[0,2,5,5]: it is empty");
@@ -181,7 +184,8 @@ TEST(Conv2dErrors, GradientsThatDoNotFitTheForwardOperator) {
     s.Attr("input_size", std::move(size)).Input(std::move(dy)).Parameter(std::move(weight)).ExpectOutput({1, 2, 5, 5});
     return s;
   };
-  data({1, 4, 3, 4}, {4, 2, 3, 3}, {5, 5}).ExpectError(ErrorClass::kShape, "\"dy\" is f32[1,4,3,4], expected f32[1,4,3,3]");
+  data({1, 4, 3, 4}, {4, 2, 3, 3}, {5, 5})
+      .ExpectError(ErrorClass::kShape, "\"dy\" is f32[1,4,3,4], expected f32[1,4,3,3]");
   data({1, 3, 3, 3}, {4, 2, 3, 3}, {5, 5}).ExpectError(ErrorClass::kShape, "expected f32[1,4,3,3]");
   data({1, 4, 3, 3}, {4, 2, 3, 3}, {5, 6}).ExpectError(ErrorClass::kShape, "expected f32[1,4,3,4]");
   data({1, 4, 3, 3}, {4, 2, 3, 3}, {2, 5}).ExpectError(ErrorClass::kShape, "a height of 3");
@@ -192,7 +196,8 @@ TEST(Conv2dErrors, GradientsThatDoNotFitTheForwardOperator) {
     s.Attr("kernel", std::move(kernel)).Input(std::move(x)).Input(std::move(dy)).ExpectOutput({4, 2, 3, 3});
     return s;
   };
-  weights({1, 2, 5, 5}, {1, 4, 3, 3}, {2, 3}).ExpectError(ErrorClass::kShape, "\"dy\" is f32[1,4,3,3], expected f32[1,4,4,3]");
+  weights({1, 2, 5, 5}, {1, 4, 3, 3}, {2, 3})
+      .ExpectError(ErrorClass::kShape, "\"dy\" is f32[1,4,3,3], expected f32[1,4,4,3]");
   weights({1, 2, 5, 5}, {2, 4, 3, 3}, {3, 3}).ExpectError(ErrorClass::kShape, "expected f32[1,4,3,3]");
   weights({1, 2, 5, 5}, {1, 4, 3, 3}, {6, 3}).ExpectError(ErrorClass::kShape, "a height of 6");
   weights({1, 2, 5, 5}, {1, 4, 3, 3}, {0, 3}).ExpectError(ErrorClass::kAttr, "\"kernel\" = [0,3]");

@@ -41,7 +41,7 @@ TensorType WorkspaceType(const Attributes& attrs, TensorType y) {
   return y;
 }
 
-// f(tap, x offset, y offset) for every element of every window in order; the offset is -1 for an element of the padding.
+// f(tap, x offset, y offset) for every element of every window in order; x's is -1 for an element of the padding.
 template <typename F>
 void ForEachElement(const Window& w, const Shape& x, const Shape& y, F&& f) {
   auto taps = [&](int64_t plane, int64_t oh, int64_t ow, int64_t at) {

@@ -44,7 +44,8 @@ Ints SizeOf(const Case& c) { return {c.x[2], c.x[3]}; }
 Tensor Image() { return Tensor::Of<float>({1, 1, 3, 3}, {1, 2, 3, 6, 5, 4, 7, 8, 9}); }
 
 TEST(MaxPool, KnownValues) {
-  OpSpec("MaxPool").Attr("kernel", Ints{2, 2}).Given(Image()).ExpectOutput({1, 1, 2, 2}).ExpectValues({6, 5, 8, 9}).Check();
+  OpSpec("MaxPool").Attr("kernel", Ints{2, 2}).Given(Image()).ExpectOutput({1, 1, 2, 2})
+      .ExpectValues({6, 5, 8, 9}).Check();
   OpSpec("MaxPool").Name("padding is not 0").Attr("kernel", Ints{2, 2}).Attr("pads", Ints{1, 1, 0, 0})
       .Attr("strides", Ints{2, 2}).Given(Tensor::Of<float>({1, 1, 3, 3}, {-1, -2, -3, -6, -5, -4, -7, -8, -9}))
       .ExpectOutput({1, 1, 2, 2}).ExpectValues({-1, -2, -6, -4}).Check();
@@ -53,7 +54,8 @@ TEST(MaxPool, KnownValues) {
 TEST(MaxPool, AllCases) {
   for (const Case& c : Cases()) {
     Make("MaxPool", c).Input(c.x).KinkFree().ExpectOutput(c.y).SymbolicBatch().Check();
-    Make("MaxPool", c).Input(c.x).KinkFree().ExpectOutput(c.y).OpaqueOutput(c.y, WorkspaceOf(c)).SymbolicBatch().Check();
+    Make("MaxPool", c).Input(c.x).KinkFree().ExpectOutput(c.y).OpaqueOutput(c.y, WorkspaceOf(c)).SymbolicBatch()
+        .Check();
   }
 }
 
@@ -95,7 +97,8 @@ TEST(AvgPool, KnownValues) {
 TEST(AvgPool, AllCases) {
   for (const Case& c : Cases()) {
     for (bool count_include_pad : {false, true}) {
-      Make("AvgPool", c).Attr("count_include_pad", count_include_pad).Input(c.x).ExpectOutput(c.y).SymbolicBatch().Check();
+      Make("AvgPool", c).Attr("count_include_pad", count_include_pad).Input(c.x).ExpectOutput(c.y).SymbolicBatch()
+          .Check();
       Make("AvgPoolGrad", c).Attr("count_include_pad", count_include_pad).Attr("input_size", SizeOf(c)).Input(c.y)
           .ExpectOutput(c.x).SymbolicBatch().NotDifferentiable().Check();
     }
@@ -113,8 +116,8 @@ TEST(PoolErrors, Attributes) {
   for (const char* op : {"MaxPool", "AvgPool"}) {
     auto spec = [&](Ints kernel, Ints strides = {1, 1}, Ints pads = {0, 0, 0, 0}) {
       OpSpec s(op);
-      s.Attr("kernel", kernel).Attr("strides", strides).Attr("pads", pads).Input({1, 2, 5, 5}).ExpectOutput({1, 2, 4, 4});
-      return s;
+      s.Attr("kernel", kernel).Attr("strides", strides).Attr("pads", pads).Input({1, 2, 5, 5});
+      return s.ExpectOutput({1, 2, 4, 4});
     };
     spec({0, 2}).ExpectError(ErrorClass::kAttr, "\"kernel\" = [0,2]");
     spec({2}).ExpectError(ErrorClass::kAttr, "\"kernel\" = [2] must have 2 numbers");
@@ -155,7 +158,8 @@ TEST(PoolErrors, GradientsThatDoNotFitTheForwardOperator) {
         .IntInput(std::move(workspace), 0, 3, dtype).ExpectOutput({1, 2, 5, 5});
     return s;
   };
-  max({1, 2, 4, 5}, {1, 2, 4, 5}, DType::kU8, {5, 5}).ExpectError(ErrorClass::kShape, "\"dy\" is f32[1,2,4,5], expected f32[1,2,4,4]");
+  max({1, 2, 4, 5}, {1, 2, 4, 5}, DType::kU8, {5, 5})
+      .ExpectError(ErrorClass::kShape, "\"dy\" is f32[1,2,4,5], expected f32[1,2,4,4]");
   max({1, 2, 4, 4}, {1, 2, 4, 3}, DType::kU8, {5, 5}).ExpectError(ErrorClass::kShape, "\"workspace\" is u8[1,2,4,3]");
   max({1, 2, 4, 4}, {1, 2, 4, 4}, DType::kS32, {5, 5}).ExpectError(ErrorClass::kDtype, "\"workspace\" is s32[1,2,4,4]");
   max({1, 2, 4, 4}, {1, 2, 4, 4}, DType::kU8, {5}).ExpectError(ErrorClass::kAttr, "\"input_size\" = [5]");

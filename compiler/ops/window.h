@@ -38,8 +38,8 @@ struct Window {
   }
 
   // Positions of the window along dimension `d` (0 height, 1 width) of an image of this size:
-  // floor((size + pads - dilation (kernel - 1) - 1) / stride) + 1. SHAPE error when it does not fit even once, ATTR error
-  // when that overflows.
+  // floor((size + pads - dilation (kernel - 1) - 1) / stride) + 1. SHAPE error when it does not fit even once, ATTR
+  // error when that overflows.
   absl::StatusOr<int64_t> Positions(const OpContext& c, int d, int64_t size) const {
     const char* side = d == 0 ? "height" : "width";
     auto reach = CheckedMul(kernel[d] - 1, dilations[d]);

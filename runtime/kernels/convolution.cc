@@ -2,8 +2,8 @@
 //   convolution                   (x, w[, bias], post-op operands...) -> y
 //   convolution_backward_data     (dy, w) -> dx
 //   convolution_backward_weights  (x, dy) -> (dw[, dbias])
-// attrs: strides, pads (all begins, then all ends), dilations (1: dense), groups, bias (an input of the first, an output
-// of the last). x is [N,I,spatial..] of one to three spatial dimensions, w is [O,I/groups,k..]. f32.
+// attrs: strides, pads (all begins, then all ends), dilations (1: dense), groups, bias (an input of the first, an
+// output of the last). x is [N,I,spatial..] of one to three spatial dimensions, w is [O,I/groups,k..]. f32.
 //
 // Layouts: every candidate is made, and the one that convolution_cost.h estimates fastest is taken, the reorders from
 // what is given included. Layouts already decided therefore stay wherever that costs little: the plain input of the

@@ -18,15 +18,16 @@ struct ConvolutionCall {
   bool has_bias = false;
   int64_t groups = 1;
   dnnl::memory::dims strides, dilations, pads_begin, pads_end;  // as oneDNN counts them: a dense kernel's dilation is 0
-  // As oneDNN sees them: w is [groups,O/groups,I/groups,k..] for more than one group, and undecided where its layout has
-  // no counterpart of that shape.
+  // As oneDNN sees them: w is [groups,O/groups,I/groups,k..] for more than one group, and undecided where its layout
+  // has no counterpart of that shape.
   MemoryDesc x, w, y;
   MemoryDesc bias;  // undefined without one
 };
 
-// The weights of a grouped convolution are [O,I/groups,k..] everywhere else: in files, in the optimizer and in the graph.
-// Where O/groups is a whole number of blocks, or 1, blocked layouts of the two shapes are the same bytes: aBCde16c16b is
-// ABcd16b16a, and Abcde16a is Abcd16a. These give the layout of the other shape, nullopt where there is none.
+// The weights of a grouped convolution are [O,I/groups,k..] everywhere else: in files, in the optimizer and in the
+// graph. Where O/groups is a whole number of blocks, or 1, blocked layouts of the two shapes are the same bytes:
+// aBCde16c16b is ABcd16b16a, and Abcde16a is Abcd16a. These give the layout of the other shape, nullopt where there is
+// none.
 std::optional<std::string> GroupedLayout(const std::string& layout, int64_t out_per_group);
 std::optional<std::string> UngroupedLayout(const std::string& layout, int64_t out_per_group);
 

@@ -23,11 +23,14 @@ struct Weights {
 
 TEST(GroupedWeights, ALayoutOfEitherShapeIsTheSameBytes) {
   int mapped = 0;
-  for (Weights w : {Weights{4, 16, 16}, {2, 16, 5}, {3, 8, 8}, {2, 32, 64}, {4, 4, 4}, {32, 1, 1}, {19, 1, 1}, {5, 1, 3}, {2, 3, 7}}) {
+  const Weights all[] = {{4, 16, 16}, {2, 16, 5}, {3, 8, 8}, {2, 32, 64}, {4, 4, 4},
+                         {32, 1, 1},  {19, 1, 1}, {5, 1, 3}, {2, 3, 7}};
+  for (const Weights& w : all) {
     const Shape grouped = {w.groups, w.out, w.in, 3, 2}, ungrouped = {w.groups * w.out, w.in, 3, 2};
     const Tensor data = RandomTensor(grouped, 1);
     for (const char* layout : {"abcde", "abdec", "aBCde16c16b", "aBCde16b16c", "aBCde8c8b", "aBCde8b8c", "aBCde4c4b",
-                               "aBdec16b", "aBdec8b", "aBcde16b", "Abcde16a", "Abcde8a", "aCdeb16c", "acbde", "decbA16a"}) {
+                               "aBdec16b", "aBdec8b", "aBcde16b", "Abcde16a", "Abcde8a", "aCdeb16c", "acbde",
+                               "decbA16a"}) {
       SCOPED_TRACE(ShapeToString(grouped) + " " + layout);
       auto other = UngroupedLayout(layout, w.out);
       if (!other) continue;

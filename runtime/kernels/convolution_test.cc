@@ -92,19 +92,22 @@ int64_t ChannelOf(const Shape& y, int64_t offset) {
 std::vector<double> Forward(const Problem& p, const Tensor& x, const Tensor& w, const Tensor* bias) {
   std::vector<double> y(*NumElements(p.y()), 0);
   for (size_t i = 0; i < y.size() && bias; ++i) y[i] = bias->as<float>()[ChannelOf(p.y(), i)];
-  ForEachProduct(p, [&](int64_t xi, int64_t wi, int64_t yi) { y[yi] += double{x.as<float>()[xi]} * w.as<float>()[wi]; });
+  auto xs = x.as<float>(), ws = w.as<float>();
+  ForEachProduct(p, [&](int64_t xi, int64_t wi, int64_t yi) { y[yi] += double{xs[xi]} * ws[wi]; });
   return y;
 }
 
 std::vector<double> BackwardData(const Problem& p, const Tensor& dy, const Tensor& w) {
   std::vector<double> dx(*NumElements(p.x), 0);
-  ForEachProduct(p, [&](int64_t xi, int64_t wi, int64_t yi) { dx[xi] += double{dy.as<float>()[yi]} * w.as<float>()[wi]; });
+  auto dys = dy.as<float>(), ws = w.as<float>();
+  ForEachProduct(p, [&](int64_t xi, int64_t wi, int64_t yi) { dx[xi] += double{dys[yi]} * ws[wi]; });
   return dx;
 }
 
 std::vector<double> BackwardWeights(const Problem& p, const Tensor& x, const Tensor& dy) {
   std::vector<double> dw(*NumElements(p.w()), 0);
-  ForEachProduct(p, [&](int64_t xi, int64_t wi, int64_t yi) { dw[wi] += double{x.as<float>()[xi]} * dy.as<float>()[yi]; });
+  auto xs = x.as<float>(), dys = dy.as<float>();
+  ForEachProduct(p, [&](int64_t xi, int64_t wi, int64_t yi) { dw[wi] += double{xs[xi]} * dys[yi]; });
   return dw;
 }
 
@@ -116,8 +119,8 @@ std::vector<double> BackwardBias(const Problem& p, const Tensor& dy) {
 
 TestCall Call(const std::string& kernel, const Problem& p, int threads) {
   TestCall call(kernel);
-  call.Attr("strides", p.strides).Attr("pads", p.pads).Attr("dilations", p.dilations).Attr("groups", AttrValue(p.groups));
-  return call.Threads(threads);
+  call.Attr("strides", p.strides).Attr("pads", p.pads).Attr("dilations", p.dilations);
+  return call.Attr("groups", AttrValue(p.groups)).Threads(threads);
 }
 
 std::vector<std::string> ActivationLayouts(size_t rank) {
@@ -174,7 +177,8 @@ TEST_P(Convolution, BackwardDataInEveryLayout) {
     Tensor dy = RandomTensor(p.y(), 1), w = RandomTensor(p.w(), 2);
     for (const std::string& layout : Layouts(p.x.size())) {
       SCOPED_TRACE(absl::StrCat(p.name, ", dy ", layout));
-      auto dx = Call("convolution_backward_data", p, threads()).In(dy.Clone(), layout).In(w.Clone(), "any").Out(p.x).Run();
+      auto dx = Call("convolution_backward_data", p, threads()).In(dy.Clone(), layout).In(w.Clone(), "any").Out(p.x)
+                    .Run();
       ASSERT_TRUE(dx.ok()) << dx.status();
       ExpectClose(dx->outputs[0], BackwardData(p, dy, w));
       ExpectZeroPadding(*dx, 0);
@@ -241,7 +245,8 @@ std::vector<Problem> Layers() {
   };
 }
 
-KernelInfo Ask(const std::string& kernel, const Problem& p, std::vector<MemoryDesc> inputs, std::vector<MemoryDesc> outputs) {
+KernelInfo Ask(const std::string& kernel, const Problem& p, std::vector<MemoryDesc> inputs,
+               std::vector<MemoryDesc> outputs) {
   CallSpec spec = Call(kernel, p, 1).Attr("bias", false).spec();
   if (kernel == "convolution_backward_data") spec.attrs.Erase("bias");
   spec.inputs = std::move(inputs);

@@ -77,7 +77,8 @@ absl::StatusOr<Pooling> Read(const CallSpec& spec) {
   bool training = p.backward;
   if (!p.backward) ATH_RETURN_IF_ERROR(ReadAttr(spec, "training", &training));
   p.has_workspace = training && p.alg == algorithm::pooling_max;
-  ATH_RETURN_IF_ERROR(CheckOperands(spec, p.backward && p.has_workspace ? 2 : 1, !p.backward && p.has_workspace ? 2 : 1));
+  const size_t many = p.has_workspace ? 2 : 1;
+  ATH_RETURN_IF_ERROR(CheckOperands(spec, p.backward ? many : 1, p.backward ? 1 : many));
   p.x = p.backward ? spec.outputs[0] : spec.inputs[0];
   p.y = p.backward ? spec.inputs[0] : spec.outputs[0];
   if (p.has_workspace) p.workspace = p.backward ? spec.inputs[1] : spec.outputs[1];
@@ -98,7 +99,8 @@ absl::StatusOr<Pooling> Read(const CallSpec& spec) {
 }
 
 pooling_forward::primitive_desc MakeForward(const Pooling& p, const dnnl::primitive_attr& attr) {
-  const auto kind = p.has_workspace || p.backward ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const auto kind =
+      p.has_workspace || p.backward ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
   return pooling_forward::primitive_desc(CpuEngine(), kind, p.alg, ToDnnl(p.x), ToDnnl(p.y), p.strides, p.kernel,
                                          p.dilations, p.pads_begin, p.pads_end, attr, /*allow_empty=*/true);
 }

@@ -132,7 +132,8 @@ TEST_P(Pooling, InferenceInEveryLayout) {
     for (const char* algorithm : {"max", "avg_include_padding", "avg_exclude_padding"}) {
       for (const std::string& layout : Layouts(p.x.size())) {
         SCOPED_TRACE(absl::StrCat(p.name, ", ", algorithm, ", x ", layout));
-        auto y = Call("pooling", algorithm, p, threads()).Attr("training", false).In(x.Clone(), layout).Out(p.y()).Run();
+        auto y = Call("pooling", algorithm, p, threads()).Attr("training", false).In(x.Clone(), layout).Out(p.y())
+                     .Run();
         ASSERT_TRUE(y.ok()) << y.status();
         ExpectClose(y->outputs[0], Forward(p, algorithm, x));
       }
@@ -236,7 +237,8 @@ TEST(PoolingLayouts, AlwaysRunsOptimisedCode) {
 
 TEST(PoolingLayouts, TheResultLiesAsTheInputUnlessThatIsRowMajorToo) {
   auto layouts = [](const Problem& p, const std::string& x_layout) {
-    auto info = Call("pooling", "max", p, 1).Attr("training", false).In(RandomTensor(p.x, 1), x_layout).Out(p.y()).Query();
+    auto info = Call("pooling", "max", p, 1).Attr("training", false).In(RandomTensor(p.x, 1), x_layout).Out(p.y())
+                    .Query();
     EXPECT_TRUE(info.ok()) << info.status();
     return info.ok() ? info->inputs[0].layout + " " + info->outputs[0].layout : "";
   };

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <limits>
 
 #include "absl/strings/match.h"

@@ -58,7 +58,9 @@ TEST(MakeAttr, NamesWhatOneDnnCannotFuse) {
 
 TEST(MakeAttr, KnowsTheOperatorsThatAreFused) {
   const MemoryDesc x = MemoryDesc::Plain(DType::kF32, {2, 3});
-  for (const char* op : {"ReLU", "Sigmoid", "Tanh"}) EXPECT_TRUE(MakeAttr(Spec({x}, {{op, {}, -1}}), 2, nullptr).ok()) << op;
+  for (const char* op : {"ReLU", "Sigmoid", "Tanh"}) {
+    EXPECT_TRUE(MakeAttr(Spec({x}, {{op, {}, -1}}), 2, nullptr).ok()) << op;
+  }
   std::vector<PrimitiveArg> args;
   for (const char* op : {"Add", "Sub", "Mul", "Div"}) {
     EXPECT_TRUE(MakeAttr(Spec({x, x}, {{op, {}, 1}}), 2, &args).ok()) << op;
