@@ -3,6 +3,10 @@
 // One region of address space is divided into a cache a thread. A block carries its size class in the 16 bytes before
 // it, and goes, when deleted, to the free list of the thread that deletes it; so a block may outlive the step that
 // made it, and may be deleted anywhere. When a thread has no cache or the cache is used up, malloc serves.
+//
+// OpenMP's threads open no scope of their own: while any thread is in one, what is allocated inside a parallel region
+// comes from the cache of its thread too.
+#include <omp.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -18,6 +22,7 @@ namespace {
 
 constexpr size_t kCaches = 256, kCacheBytes = 1 << 20;
 constexpr size_t kHeader = 16, kSmallest = 32, kClasses = 7;  // blocks of 32 to 2048 bytes, header included
+constexpr size_t kLargest = (kSmallest << (kClasses - 1)) - kHeader;
 
 struct FreeBlock {
   FreeBlock* next;
@@ -39,6 +44,7 @@ std::byte* Region() {
 }
 
 std::atomic<std::byte*> g_region{nullptr};  // set once a cache exists: lets delete tell blocks apart cheaply
+std::atomic<int> g_scopes{0};                   // open now, on all threads
 std::atomic<bool> g_taken[kCaches];
 Cache g_caches[kCaches];
 
@@ -73,8 +79,8 @@ void TakeCache() {
 size_t ClassOf(size_t bytes) { return std::bit_width((bytes - 1) / kSmallest); }
 
 void* FromCache(size_t size) {
+  if (size > kLargest) return nullptr;
   size_t cls = ClassOf(size + kHeader);
-  if (cls >= kClasses) return nullptr;
   Cache& cache = g_caches[t_cache.index];
   if (FreeBlock* block = cache.free[cls]) {
     cache.free[cls] = block->next;
@@ -86,6 +92,14 @@ void* FromCache(size_t size) {
   cache.next += bytes;
   *reinterpret_cast<size_t*>(p) = cls;
   return p + kHeader;
+}
+
+// Whether a small block is to come from this thread's cache.
+bool UsesCache() {
+  if (t_cache.depth > 0) return t_cache.index >= 0;
+  if (g_scopes.load(std::memory_order_relaxed) == 0 || !omp_in_parallel()) return false;
+  if (t_cache.index == -1) TakeCache();
+  return t_cache.index >= 0;
 }
 
 bool InRegion(const void* p) {
@@ -107,11 +121,15 @@ void ToCache(void* p) {
 extern "C" void athanor_step_heap_enter() {
   if (t_cache.index == -1) TakeCache();
   ++t_cache.depth;
+  g_scopes.fetch_add(1, std::memory_order_relaxed);
 }
-extern "C" void athanor_step_heap_leave() { --t_cache.depth; }
+extern "C" void athanor_step_heap_leave() {
+  --t_cache.depth;
+  g_scopes.fetch_sub(1, std::memory_order_relaxed);
+}
 
 void* operator new(size_t size) {
-  if (t_cache.depth > 0 && t_cache.index >= 0) {
+  if (UsesCache()) {
     if (void* p = FromCache(size)) return p;
   }
   for (;;) {

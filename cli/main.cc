@@ -1,0 +1,42 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "cli/command.h"
+#include "runtime/core/status.h"
+
+namespace athanor {
+namespace {
+
+int ExitCodeFor(const absl::Status& status) { return ErrorClassOf(status).empty() ? kExitFailed : kExitUsage; }
+
+int Main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe must not end a training
+  CLI::App app{"Compiles a neural network, its backward pass and its optimizer into one plan and runs it on the CPU.",
+               "athanor"};
+  app.require_subcommand(1);
+  app.footer("Example: athanor train lenet5 --data mnist --epochs 3 --out runs/lenet5");
+  Action action;
+  AddTrain(app, &action);
+  AddCompile(app, &action);
+  AddRun(app, &action);
+  AddInspect(app, &action);
+  AddBench(app, &action);
+  AddExport(app, &action);
+  AddModels(app, &action);
+  AddVersion(app, &action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitOk : kExitUsage;
+  }
+  absl::StatusOr<int> code = action();
+  if (code.ok()) return *code;
+  std::fprintf(stderr, "athanor: %s\n", std::string(code.status().message()).c_str());
+  return ExitCodeFor(code.status());
+}
+
+}  // namespace
+}  // namespace athanor
+
+int main(int argc, char** argv) { return athanor::Main(argc, argv); }
