@@ -12,6 +12,7 @@
 #include "compiler/planning/plan_memory.h"
 #include "compiler/planning/schedule.h"
 #include "compiler/program/text.h"
+#include "compiler/program/verify.h"
 #include "runtime/core/checked.h"
 #include "runtime/core/cpu.h"
 #include "runtime/onednn/library.h"
@@ -35,8 +36,13 @@ bool Wanted(const CompileOptions& options, absl::string_view stage) {
                                                 [&](const std::string& s) { return s == "all" || s == stage; });
 }
 
-void Dump(const CompileOptions& options, absl::string_view stage, const Entry& entry, const Plan& plan) {
+// After each stage: its dump, then its check, so that what a stage got wrong can be read.
+absl::Status FinishStage(const CompileOptions& options, absl::string_view stage, const Entry& entry, const Plan& plan) {
   if (Wanted(options, stage)) options.dump(absl::StrCat(entry.name, ".", stage), ToText(entry, plan.variables));
+  const bool lowered_only = stage == "lower";  // the layouts, and with them the kernels, are asked for later
+  absl::Status verified = VerifyProgram(entry, plan.variables,
+                                        {.known_kernels = !lowered_only, .decided_layouts = !lowered_only});
+  return AddContext(verified, absl::StrCat("after stage ", stage));
 }
 
 constexpr const char* kProgramStages[] = {"lower", "propagate_layouts", "schedule", "plan_memory"};
@@ -83,24 +89,34 @@ absl::Status LowerEntries(const Graph& model, const CompileOptions& options, Pla
     }
     ATH_ASSIGN_OR_RETURN(Graph graph, RunPipeline(model, one));
     ATH_ASSIGN_OR_RETURN(Entry entry, Lower(graph, name, request.symbols, &plan->variables));
-    Dump(options, "lower", entry, *plan);
+    ATH_RETURN_IF_ERROR(FinishStage(options, "lower", entry, *plan));
     plan->entries.push_back(std::move(entry));
   }
   return absl::OkStatus();
 }
 
+bool WritesVariables(const Entry& e) {
+  return std::any_of(e.calls.begin(), e.calls.end(), [&](const KernelCall& c) {
+    return std::any_of(c.outputs.begin(), c.outputs.end(),
+                       [&](BufferId id) { return e.buffers[id].kind == BufferKind::kVariable; });
+  });
+}
+
+double TotalElements(const Entry& e) {
+  double sum = 0;
+  for (const Buffer& b : e.buffers) {
+    if (auto n = NumElements(b.desc.dims); n.ok()) sum += static_cast<double>(*n);
+  }
+  return sum;
+}
+
 // Entries that write variables decide the layouts of parameters; the largest of the others comes next.
 std::vector<size_t> LayoutOrder(const Plan& plan) {
-  auto writes = [&](const Entry& e) {
-    return std::any_of(e.calls.begin(), e.calls.end(), [&](const KernelCall& c) {
-      return std::any_of(c.outputs.begin(), c.outputs.end(),
-                         [&](BufferId id) { return e.buffers[id].kind == BufferKind::kVariable; });
-    });
-  };
+  std::vector<std::pair<bool, double>> importance;
+  for (const Entry& e : plan.entries) importance.emplace_back(WritesVariables(e), TotalElements(e));
   std::vector<size_t> order(plan.entries.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return writes(plan.entries[a]) > writes(plan.entries[b]); });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return importance[a] > importance[b]; });
   return order;
 }
 
@@ -109,16 +125,18 @@ absl::Status ChooseLayouts(const CompileOptions& options, Plan* plan) {
     ATH_RETURN_IF_ERROR(PropagateLayouts(plan->target.threads, &plan->entries[i], &plan->variables));
   }
   ATH_RETURN_IF_ERROR(FinishLayouts(plan));
-  for (const Entry& entry : plan->entries) Dump(options, "propagate_layouts", entry, *plan);
+  for (const Entry& entry : plan->entries) {
+    ATH_RETURN_IF_ERROR(FinishStage(options, "propagate_layouts", entry, *plan));
+  }
   return absl::OkStatus();
 }
 
 absl::Status PlaceBuffers(const CompileOptions& options, Plan* plan) {
   for (Entry& entry : plan->entries) {
     ATH_ASSIGN_OR_RETURN(entry, Schedule(std::move(entry)));
-    Dump(options, "schedule", entry, *plan);
+    ATH_RETURN_IF_ERROR(FinishStage(options, "schedule", entry, *plan));
     ATH_ASSIGN_OR_RETURN(entry, PlanMemory(std::move(entry)));
-    Dump(options, "plan_memory", entry, *plan);
+    ATH_RETURN_IF_ERROR(FinishStage(options, "plan_memory", entry, *plan));
     plan->activation_bytes = std::max(plan->activation_bytes, entry.arena_bytes);
   }
   ATH_RETURN_IF_ERROR(PlaceVariables(plan));

@@ -1,19 +1,15 @@
 #include "compiler/lowering/lower.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/opdef/op_def.h"
 
 namespace athanor {
 namespace {
-
-// Where a value's old content may be overwritten: for an updated variable, the node that does it.
-struct InPlaceUpdate {
-  int node = -1;
-  int output = -1;
-};
 
 class Lowering {
  public:
@@ -68,28 +64,50 @@ class Lowering {
     return a->dtype() == b->dtype() && a->shape() == b->shape() && std::memcmp(a->data(), b->data(), a->bytes()) == 0;
   }
 
-  // Parameters and states are one by name over all entries. Constants made by passes may share a name between entries
-  // and hold different numbers: those get a name of their own.
+  Variable* FindVariable(const std::string& name) {
+    for (Variable& v : *variables_) {
+      if (v.name == name) return &v;
+    }
+    return nullptr;
+  }
+  std::string UnusedName(const std::string& base) {
+    std::string name = base;
+    for (int i = 1; FindVariable(name) != nullptr; ++i) name = absl::StrCat(base, ".", i);
+    return name;
+  }
+
+  // Parameters and states are one by name over all entries: they are found by it in checkpoints. Constants made by
+  // passes may share a name between entries and hold different numbers, or have that of another entry's parameter: it
+  // is the constant that gets another name.
   absl::StatusOr<int> FindOrAddVariable(const Value& v) {
     VariableKind kind = v.kind == ValueKind::kParameter ? VariableKind::kParameter
                         : v.kind == ValueKind::kState   ? VariableKind::kState
                                                         : VariableKind::kConstant;
-    std::string name = v.name;
-    for (size_t i = 0; i < variables_->size(); ++i) {
-      const Variable& known = (*variables_)[i];
-      if (known.name != name) continue;
-      bool same_type = known.desc.dtype == v.type.dtype && NumElements(known.desc.dims) == NumElements(v.type.shape());
-      if (kind != VariableKind::kConstant && known.kind == kind) {
-        if (same_type) return static_cast<int>(i);
-        return MakeError(ErrorClass::kShape, "variable \"%s\" is %s in one entry and %s in entry \"%s\"", name,
-                         known.desc.ToString(), v.type.ToString(), entry_.name);
+    Variable* known = FindVariable(v.name);
+    if (kind == VariableKind::kConstant) {
+      if (known == nullptr) return AddVariable(v.name, kind, v);
+      if (known->kind == kind && SameData(known->data.get(), v.data.get())) {
+        return static_cast<int>(known - variables_->data());
       }
-      if (known.kind == kind && same_type && SameData(known.data.get(), v.data.get())) return static_cast<int>(i);
-      name = absl::StrCat(v.name, "@", entry_.name);
-      i = static_cast<size_t>(-1);  // look again from the start under the new name
+      return AddVariable(UnusedName(absl::StrCat(v.name, "@", entry_.name)), kind, v);
     }
+    if (known != nullptr && known->kind == VariableKind::kConstant) {
+      known->name = UnusedName(absl::StrCat(v.name, "@constant"));
+      known = nullptr;
+    }
+    if (known == nullptr) return AddVariable(v.name, kind, v);
+    if (known->kind == kind && known->desc.dtype == v.type.dtype && known->desc.dims == v.type.shape()) {
+      return static_cast<int>(known - variables_->data());
+    }
+    auto describe = [](VariableKind k) { return k == VariableKind::kParameter ? "a parameter" : "a state"; };
+    return MakeError(ErrorClass::kShape, "variable \"%s\" is %s of %s%s in one entry and %s of %s in entry \"%s\"", v.name,
+                     describe(known->kind), DTypeName(known->desc.dtype), ShapeToString(known->desc.dims),
+                     describe(kind), v.type.ToString(), entry_.name);
+  }
+
+  int AddVariable(std::string name, VariableKind kind, const Value& v) {
     Variable variable;
-    variable.name = name;
+    variable.name = std::move(name);
     variable.kind = kind;
     variable.desc = MemoryDesc{v.type.dtype, v.type.shape(), ""};
     // Scalars and the types that oneDNN does not block have one layout only.
@@ -99,28 +117,35 @@ class Lowering {
     return static_cast<int>(variables_->size() - 1);
   }
 
-  // An update is done in place if its producer may do so and nothing reads the variable's old content later.
+  // An update is done in place if its producer may do so and nothing else reads the variable's old content then or
+  // later: no node, no output, no update of another variable.
   void FindInPlaceUpdates() {
     std::vector<int> producers = graph_.Producers();
     std::vector<int> last_reader(graph_.values.size(), -1);
-    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+    const int end = static_cast<int>(graph_.nodes.size());
+    for (int n = 0; n < end; ++n) {
       for (ValueId v : graph_.nodes[n].inputs) {
-        if (v != kNoValue) last_reader[v] = static_cast<int>(n);
+        if (v != kNoValue) last_reader[v] = n;
       }
     }
-    for (const NamedValue& out : source_.outputs) last_reader[out.value] = static_cast<int>(graph_.nodes.size());
+    for (const NamedValue& out : source_.outputs) last_reader[out.value] = end;
+    for (const auto& [variable, value] : source_.updates) last_reader[value] = end;
     for (const auto& [variable, value] : source_.updates) {
       int n = producers[value];
       if (n < 0 || last_reader[variable] > n || in_place_value_.contains(value)) continue;
-      const Node& node = graph_.nodes[n];
-      for (auto [output, input] : OpRegistry::Get().Find(node.op)->traits.in_place) {
-        if (output < static_cast<int>(node.outputs.size()) && input < static_cast<int>(node.inputs.size()) &&
-            node.outputs[output] == value && node.inputs[input] == variable &&
-            graph_.type(variable) == graph_.type(value)) {
-          in_place_value_[value] = variable;
-        }
-      }
+      if (MayUpdateInPlace(graph_.nodes[n], variable, value)) in_place_value_[value] = variable;
     }
+  }
+
+  bool MayUpdateInPlace(const Node& node, ValueId variable, ValueId value) const {
+    if (std::count(node.inputs.begin(), node.inputs.end(), variable) != 1) return false;
+    if (graph_.type(variable) != graph_.type(value)) return false;
+    const auto& in_place = OpRegistry::Get().Find(node.op)->traits.in_place;
+    return std::any_of(in_place.begin(), in_place.end(), [&](auto pair) {
+      auto [output, input] = pair;
+      return output < static_cast<int>(node.outputs.size()) && input < static_cast<int>(node.inputs.size()) &&
+             node.outputs[output] == value && node.inputs[input] == variable;
+    });
   }
 
   void MakeOutputBuffers(const Node& node) {
@@ -147,7 +172,10 @@ class Lowering {
       return out;
     };
     LowerContext context(graph_, node, &entry_, buffers(node.inputs), buffers(node.outputs));
-    return def->lower(context);
+    ATH_RETURN_IF_ERROR(def->lower(context));
+    if (context.PostOpsTaken()) return absl::OkStatus();
+    return MakeError(ErrorClass::kGraph, "%s: its lowering takes no post-ops, it has %d", DescribeNode(node),
+                     node.post_ops.size());
   }
 
   void EmitCopy(BufferId from, BufferId to, const std::string& name) {
@@ -159,10 +187,25 @@ class Lowering {
     entry_.calls.push_back(std::move(call));
   }
 
+  // All updates take their values from before any of them: where one variable becomes another that is copied to as
+  // well, its old content is put aside first.
   void CopyRemainingUpdates() {
+    std::vector<std::pair<ValueId, BufferId>> copies;  // variable, source
+    std::set<BufferId> overwritten;
     for (const auto& [variable, value] : source_.updates) {
       if (buffer_of_[value] == buffer_of_[variable]) continue;
-      EmitCopy(buffer_of_[value], buffer_of_[variable], graph_.value(variable).name + "/update");
+      copies.emplace_back(variable, buffer_of_[value]);
+      overwritten.insert(buffer_of_[variable]);
+    }
+    for (auto& [variable, source] : copies) {
+      if (!overwritten.contains(source)) continue;
+      const std::string name = entry_.buffers[source].name + "/old";
+      BufferId old = AddBuffer(name, BufferKind::kTemporary, entry_.buffers[source].desc);
+      EmitCopy(source, old, name);
+      source = old;
+    }
+    for (const auto& [variable, source] : copies) {
+      EmitCopy(source, buffer_of_[variable], graph_.value(variable).name + "/update");
     }
   }
 
@@ -172,7 +215,7 @@ class Lowering {
       BufferId id = buffer_of_[out.value];
       if (entry_.buffers[id].kind != BufferKind::kTemporary) {
         const Buffer from = entry_.buffers[id];
-        BufferId copy = AddBuffer(out.name, BufferKind::kOutput, MemoryDesc::Plain(from.desc.dtype, graph_.type(out.value).shape()));
+        BufferId copy = AddBuffer(out.name, BufferKind::kOutput, MemoryDesc::Plain(from.desc.dtype, from.desc.dims));
         EmitCopy(id, copy, out.name + "/copy");
         id = copy;
       } else {

@@ -24,7 +24,10 @@ class Propagation {
     std::vector<KernelCall> calls = std::move(entry_.calls);
     entry_.calls.clear();
     for (KernelCall& call : calls) {
-      if (call.kernel == "reshape" && TryView(call)) continue;
+      if (call.kernel == "reshape") {
+        ATH_ASSIGN_OR_RETURN(bool is_view, TryView(call));
+        if (is_view) continue;
+      }
       ATH_RETURN_IF_ERROR(Place(std::move(call)));
     }
     return absl::OkStatus();
@@ -146,12 +149,8 @@ class Propagation {
       call.threads = 1;
       ATH_ASSIGN_OR_RETURN(info, Query(call, *def));
     }
-    for (size_t i = 0; i < call.inputs.size(); ++i) {
-      if (DescOf(call.inputs[i]) != info.inputs[i]) {
-        return MakeError(ErrorClass::kPlan, "kernel %s of \"%s\" does not settle: input %d is %s and it asks for %s",
-                         call.kernel, call.name, i, DescOf(call.inputs[i]).ToString(), info.inputs[i].ToString());
-      }
-    }
+    ATH_RETURN_IF_ERROR(CheckSettled(call, "input", call.inputs, info.inputs));
+    ATH_RETURN_IF_ERROR(CheckSettled(call, "output", call.outputs, info.outputs));
     call.scratch_bytes = info.scratch_bytes;
     call.impl = info.impl;
     call.flops = info.flops;
@@ -160,18 +159,27 @@ class Propagation {
     return info;
   }
 
+  // A session asks the kernel again and refuses the plan when the answer is another.
+  absl::Status CheckSettled(const KernelCall& call, absl::string_view what, const std::vector<BufferId>& operands,
+                            const std::vector<MemoryDesc>& wanted) {
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (DescOf(operands[i]) == wanted[i]) continue;
+      return MakeError(ErrorClass::kPlan, "kernel %s of \"%s\" does not settle: %s %d is %s and it asks for %s",
+                       call.kernel, call.name, what, i, DescOf(operands[i]).ToString(), wanted[i].ToString());
+    }
+    return absl::OkStatus();
+  }
+
   // A reshape of row-major bytes is a view, unless its output has a place of its own or its source is a variable,
   // which may change under the view.
-  bool TryView(KernelCall& call) {
+  absl::StatusOr<bool> TryView(const KernelCall& call) {
     BufferId in = call.inputs[0], out = call.outputs[0];
     Buffer& o = buffer(out);
     if (o.kind != BufferKind::kTemporary || buffer(RootBuffer(entry_, in)).kind == BufferKind::kVariable) return false;
     MemoryDesc want = DescOf(in);
     want.layout = MemoryDesc::PlainLayout(want.dims.size());
     if (DescOf(in) != want) {
-      auto copy = InLayout(in, want, call.name);
-      if (!copy.ok()) return false;
-      in = *copy;
+      ATH_ASSIGN_OR_RETURN(in, InLayout(in, want, call.name));
     }
     Buffer& view = buffer(out);  // InLayout may have moved the buffers
     view.alias_of = in;
