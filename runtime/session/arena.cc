@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "runtime/core/checked.h"
+
 namespace athanor {
 namespace {
 constexpr int64_t kHugePage = 2 << 20;
@@ -19,10 +21,13 @@ std::byte* MapBytes(int64_t bytes) {
 absl::StatusOr<Arena> Arena::Map(int64_t bytes) {
   Arena arena;
   if (bytes == 0) return arena;
-  ATH_CHECK(bytes > 0 && bytes % 4096 == 0);
+  if (bytes < 0 || bytes % 4096 != 0) {
+    return MakeError(ErrorClass::kPlan, "an arena of %d bytes is not a number of whole pages of 4096", bytes);
+  }
   bool huge = bytes >= kHugePage;
-  int64_t mapped = huge ? bytes + kHugePage : bytes;
-  std::byte* p = MapBytes(mapped);
+  auto mapped = CheckedAdd(bytes, huge ? kHugePage : 0);
+  errno = ENOMEM;
+  std::byte* p = mapped ? MapBytes(*mapped) : nullptr;
   if (p == nullptr) {
     return MakeError(ErrorClass::kLimit, "cannot map an arena of %d bytes: %s", bytes, std::strerror(errno));
   }

@@ -14,7 +14,8 @@ namespace athanor {
 class Arena {
  public:
   Arena() = default;
-  // `bytes` is a multiple of 4096 (plans round their arenas so) or 0. LIMIT error when it cannot be mapped.
+  // `bytes` is a multiple of 4096 (the compiler rounds the arenas of plans so) or 0: PLAN error otherwise. LIMIT error
+  // when it cannot be mapped.
   static absl::StatusOr<Arena> Map(int64_t bytes);
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;

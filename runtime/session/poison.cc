@@ -20,7 +20,13 @@ std::vector<Lifetime> Lifetimes(const Entry& entry) {
     lives[i].begin = b.offset;
     lives[i].end = b.offset + b.bytes;
     if (b.kind == BufferKind::kInput) lives[i].first = -1;
-    if (b.kind != BufferKind::kTemporary) lives[i].last = calls;
+  }
+  // An output may be a view: its root is what must stay.
+  auto keep = [&](BufferId id) { lives[RootBuffer(entry, id)].last = calls; };
+  for (const NamedBuffer& in : entry.inputs) keep(in.buffer);
+  for (const NamedBuffer& out : entry.outputs) keep(out.buffer);
+  for (size_t i = 0; i < entry.buffers.size(); ++i) {
+    if (entry.buffers[i].kind == BufferKind::kOutput) keep(static_cast<BufferId>(i));
   }
   for (int c = 0; c < calls; ++c) {
     auto touch = [&](BufferId id) {

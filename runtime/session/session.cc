@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -41,6 +40,27 @@ absl::Status CheckTarget(const Target& target) {
   return absl::OkStatus();
 }
 
+// The entries to prepare, by plan order; all when none is named.
+absl::StatusOr<std::vector<const Entry*>> WantedEntries(const Plan& plan, const std::vector<std::string>& names) {
+  std::vector<const Entry*> wanted;
+  for (const std::string& name : names) {
+    const Entry* entry = plan.FindEntry(name);
+    if (entry != nullptr) {
+      wanted.push_back(entry);
+      continue;
+    }
+    auto each = [](std::string* out, const Entry& e) { out->append(e.name); };
+    return MakeError(ErrorClass::kReq, "the plan of model \"%s\" has no entry \"%s\"; it has: %s", plan.model_name,
+                     name, absl::StrJoin(plan.entries, ", ", each));
+  }
+  if (names.empty()) {
+    for (const Entry& entry : plan.entries) wanted.push_back(&entry);
+  }
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  return wanted;
+}
+
 absl::Status CheckSizes(const Entry& entry) {
   for (const Buffer& b : entry.buffers) {
     ATH_ASSIGN_OR_RETURN(int64_t need, LayoutBytes(b.desc));
@@ -48,6 +68,17 @@ absl::Status CheckSizes(const Entry& entry) {
       return MakeError(ErrorClass::kPlan, "entry \"%s\": buffer \"%s\" of %d bytes is too small for %s, which takes %d",
                        entry.name, b.name, b.bytes, b.desc.ToString(), need);
     }
+  }
+  return absl::OkStatus();
+}
+
+// The caller sees inputs and outputs as row-major tensors.
+absl::Status CheckPlain(const Entry& entry, const std::vector<NamedBuffer>& list) {
+  for (const NamedBuffer& item : list) {
+    const MemoryDesc& desc = entry.buffers[item.buffer].desc;
+    if (desc.plain()) continue;
+    return MakeError(ErrorClass::kPlan, "entry \"%s\": \"%s\" is %s, inputs and outputs are row-major", entry.name,
+                     item.name, desc.ToString());
   }
   return absl::OkStatus();
 }
@@ -76,7 +107,7 @@ Session::~Session() = default;
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Plan> plan,
                                                          const SessionOptions& options) {
-  ATH_RETURN_IF_ERROR(VerifyMemory(*plan));
+  ATH_RETURN_IF_ERROR(CheckTarget(plan->target));  // first: other layouts may be unknown here
   ATH_ASSIGN_OR_RETURN(std::shared_ptr<Weights> weights, Weights::Create(plan));
   return Create(std::move(plan), std::move(weights), options);
 }
@@ -84,20 +115,16 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const P
 absl::StatusOr<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Plan> plan,
                                                          std::shared_ptr<Weights> weights,
                                                          const SessionOptions& options) {
-  ATH_RETURN_IF_ERROR(VerifyMemory(*plan));
   ATH_RETURN_IF_ERROR(CheckTarget(plan->target));
+  ATH_RETURN_IF_ERROR(VerifyMemory(*plan));
   if (&weights->plan() != plan.get()) {
     return MakeError(ErrorClass::kReq, "the weights given belong to another plan (model \"%s\")",
                      weights->plan().model_name);
   }
+  ATH_ASSIGN_OR_RETURN(std::vector<const Entry*> wanted, WantedEntries(*plan, options.entries));
   std::unique_ptr<Session> session(new Session(plan, std::move(weights), options));
   ATH_ASSIGN_OR_RETURN(session->arena_, Arena::Map(plan->activation_bytes));
-  for (const Entry& entry : plan->entries) {
-    bool wanted = options.entries.empty() ||
-                  std::find(options.entries.begin(), options.entries.end(), entry.name) != options.entries.end();
-    if (wanted) ATH_RETURN_IF_ERROR(session->Prepare(entry));
-  }
-  for (const std::string& name : options.entries) ATH_RETURN_IF_ERROR(session->FindEntry(name).status());
+  for (const Entry* entry : wanted) ATH_RETURN_IF_ERROR(session->Prepare(*entry));
   return session;
 }
 
@@ -109,6 +136,8 @@ std::byte* Session::Address(const Entry& entry, BufferId id) const {
 
 absl::Status Session::Prepare(const Entry& entry) {
   ATH_RETURN_IF_ERROR(CheckSizes(entry));
+  ATH_RETURN_IF_ERROR(CheckPlain(entry, entry.inputs));
+  ATH_RETURN_IF_ERROR(CheckPlain(entry, entry.outputs));
   auto prepared = std::make_unique<PreparedEntry>();
   prepared->entry = &entry;
   for (const KernelCall& call : entry.calls) {
@@ -140,7 +169,7 @@ absl::StatusOr<int> Session::FindEntry(absl::string_view name) const {
 
 absl::StatusOr<TensorView> Session::View(int entry, const std::vector<NamedBuffer>& list, absl::string_view name,
                                          absl::string_view what) const {
-  const Entry& e = *entries_[entry]->entry;
+  const Entry& e = *Prepared(entry).entry;
   for (const NamedBuffer& item : list) {
     if (item.name != name) continue;
     const MemoryDesc& desc = e.buffers[item.buffer].desc;
@@ -152,16 +181,20 @@ absl::StatusOr<TensorView> Session::View(int entry, const std::vector<NamedBuffe
                    absl::StrJoin(list, ", ", each));
 }
 
+Session::PreparedEntry& Session::Prepared(int entry) const {
+  ATH_CHECK(entry >= 0 && entry < static_cast<int>(entries_.size()));
+  return *entries_[entry];
+}
+
 absl::StatusOr<TensorView> Session::Input(int entry, absl::string_view name) const {
-  return View(entry, entries_[entry]->entry->inputs, name, "input");
+  return View(entry, Prepared(entry).entry->inputs, name, "input");
 }
 absl::StatusOr<TensorView> Session::Output(int entry, absl::string_view name) const {
-  return View(entry, entries_[entry]->entry->outputs, name, "output");
+  return View(entry, Prepared(entry).entry->outputs, name, "output");
 }
 
 absl::Status Session::Run(int entry) {
-  ATH_CHECK(entry >= 0 && entry < static_cast<int>(entries_.size()));
-  PreparedEntry& prepared = *entries_[entry];
+  PreparedEntry& prepared = Prepared(entry);
   StepHeapScope heap;
   if (options_.poison) return RunPoisoned(prepared);
   return RunCalls(prepared);
@@ -208,6 +241,6 @@ std::string Session::DescribeCall(const PreparedEntry& prepared, size_t i) {
 
 int64_t Session::mapped_bytes() const { return weights_->bytes() + arena_.bytes(); }
 
-const std::vector<CallProfile>& Session::profile(int entry) const { return entries_[entry]->profile; }
+const std::vector<CallProfile>& Session::profile(int entry) const { return Prepared(entry).profile; }
 
 }  // namespace athanor

@@ -14,11 +14,11 @@
 namespace athanor {
 
 struct SessionOptions {
-  std::vector<std::string> entries;  // to prepare, by name; empty: all
+  std::vector<std::string> entries;  // to prepare, by name (see FindEntry); empty: all
   // Fill the arena with NaN before each run, and each buffer when it dies: a read of bytes that were not written shows
   // up in the results. For tests; slow.
   bool poison = false;
-  bool profile = false;  // take the time of every call
+  bool profile = false;  // take the time of every call; not with poison
 };
 
 // Time of one kernel call over the runs of a profiling session.
@@ -32,8 +32,9 @@ struct CallProfile {
 // none of them trains.
 class Session {
  public:
-  // Verifies the plan's memory (VerifyMemory), its target (VERSION error for another ISA or oneDNN) and that every
-  // kernel needs no more than the plan gives it (PLAN error).
+  // Verifies the plan's target (VERSION error for another ISA or oneDNN), its memory (VerifyMemory) and that every
+  // kernel needs no more than the plan gives it (PLAN error). REQ error for an entry that the plan has not, and for the
+  // weights of another plan.
   static absl::StatusOr<std::unique_ptr<Session>> Create(std::shared_ptr<const Plan> plan,
                                                          std::shared_ptr<Weights> weights,
                                                          const SessionOptions& options = {});
@@ -42,7 +43,8 @@ class Session {
                                                          const SessionOptions& options = {});
   ~Session();
 
-  // Index of a prepared entry for the calls below. REQ error naming those that exist.
+  // Index of a prepared entry for the calls below; "infer" also finds the only entry "infer@...". REQ error naming those
+  // that exist.
   absl::StatusOr<int> FindEntry(absl::string_view name) const;
 
   // The memory of an input or output of an entry, row-major; write inputs before Run, read outputs after it. Inputs
@@ -67,6 +69,7 @@ class Session {
   struct PreparedEntry;
   Session(std::shared_ptr<const Plan> plan, std::shared_ptr<Weights> weights, const SessionOptions& options);
   absl::Status Prepare(const Entry& entry);
+  PreparedEntry& Prepared(int entry) const;
   std::byte* Address(const Entry& entry, BufferId id) const;
   absl::StatusOr<TensorView> View(int entry, const std::vector<NamedBuffer>& list, absl::string_view name,
                                   absl::string_view what) const;

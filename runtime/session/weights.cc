@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "runtime/kernels/kernel.h"
+#include "runtime/onednn/library.h"
+#include "runtime/plan/verify_memory.h"
 
 namespace athanor {
 namespace {
@@ -32,6 +34,13 @@ absl::Status Relayout(const MemoryDesc& from, const void* source, const MemoryDe
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Weights>> Weights::Create(std::shared_ptr<const Plan> plan) {
+  ATH_RETURN_IF_ERROR(VerifyMemory(*plan));
+  for (const Variable& v : plan->variables) {
+    ATH_ASSIGN_OR_RETURN(int64_t need, LayoutBytes(v.desc));
+    if (need <= v.bytes) continue;
+    return MakeError(ErrorClass::kPlan, "variable \"%s\" of %d bytes is too small for %s, which takes %d", v.name,
+                     v.bytes, v.desc.ToString(), need);
+  }
   ATH_ASSIGN_OR_RETURN(Arena arena, Arena::Map(plan->weight_bytes));
   std::shared_ptr<Weights> weights(new Weights(plan, std::move(arena)));
   for (const Variable& v : plan->variables) {

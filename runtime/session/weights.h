@@ -16,7 +16,8 @@ namespace athanor {
 // may use it during such a run. Set and Get are not to be called during a run.
 class Weights {
  public:
-  // Maps the weight arena and fills it with the plan's initial values.
+  // Maps the weight arena and fills it with the plan's initial values. PLAN error for a plan that VerifyMemory refuses
+  // and for a variable that its bytes cannot hold.
   static absl::StatusOr<std::shared_ptr<Weights>> Create(std::shared_ptr<const Plan> plan);
 
   // Row-major in and out; the layout is changed on the way. REQ error for an unknown name, SHAPE or DTYPE error for
