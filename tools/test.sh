@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds everything and runs every test: optimised, then under ThreadSanitizer the tests with the tag
+# Builds everything and runs every test: optimised, the same held to AVX2, then under ThreadSanitizer those with the tag
 # "tsan", then under AddressSanitizer and UndefinedBehaviorSanitizer all but those with the tag "nosan".
 #
 #   tools/test.sh [TARGET...]     default: //...
@@ -56,6 +56,8 @@ rm -rf "$RESULTS"
 mkdir -p "$RESULTS"
 
 run_phase opt 0
+# The same binaries as on a processor without AVX-512: oneDNN and our own kernels are held to AVX2.
+run_phase avx2 0 --test_env=ONEDNN_MAX_CPU_ISA=AVX2
 
 budget=$(sanitizer_seconds)
 if ((budget > 0)); then
