@@ -14,7 +14,7 @@
 namespace athanor {
 
 struct SessionOptions {
-  std::vector<std::string> entries;  // to prepare, by name (see FindEntry); empty: all
+  std::vector<std::string> entries = {};  // to prepare, by name (see FindEntry); empty: all
   // Fill the arena with NaN before each run, and each buffer when it dies: a read of bytes that were not written shows
   // up in the results. For tests; slow.
   bool poison = false;
