@@ -147,7 +147,8 @@ absl::Status PlaceBuffers(const CompileOptions& options, Plan* plan) {
   plan->activation_bytes = *activation;
   plan->weight_bytes = *weight;
   if (options.memory_limit > 0 && plan->peak_bytes() > options.memory_limit) {
-    return MakeError(ErrorClass::kLimit, "model \"%s\" needs %d bytes (weights %d, activations %d), above the limit of %d",
+    return MakeError(ErrorClass::kLimit,
+                     "model \"%s\" needs %d bytes (weights %d, activations %d), above the limit of %d",
                      plan->model_name, plan->peak_bytes(), plan->weight_bytes, plan->activation_bytes,
                      options.memory_limit);
   }

@@ -100,8 +100,8 @@ class Lowering {
       return static_cast<int>(known - variables_->data());
     }
     auto describe = [](VariableKind k) { return k == VariableKind::kParameter ? "a parameter" : "a state"; };
-    return MakeError(ErrorClass::kShape, "variable \"%s\" is %s of %s%s in one entry and %s of %s in entry \"%s\"", v.name,
-                     describe(known->kind), DTypeName(known->desc.dtype), ShapeToString(known->desc.dims),
+    return MakeError(ErrorClass::kShape, "variable \"%s\" is %s of %s%s in one entry and %s of %s in entry \"%s\"",
+                     v.name, describe(known->kind), DTypeName(known->desc.dtype), ShapeToString(known->desc.dims),
                      describe(kind), v.type.ToString(), entry_.name);
   }
 
@@ -109,9 +109,10 @@ class Lowering {
     Variable variable;
     variable.name = std::move(name);
     variable.kind = kind;
-    variable.desc = MemoryDesc{v.type.dtype, v.type.shape(), ""};
     // Scalars and the types that oneDNN does not block have one layout only.
-    if (v.type.rank() == 0 || !IsFloating(v.type.dtype)) variable.desc = MemoryDesc::Plain(v.type.dtype, v.type.shape());
+    const bool plain_only = v.type.rank() == 0 || !IsFloating(v.type.dtype);
+    variable.desc = plain_only ? MemoryDesc::Plain(v.type.dtype, v.type.shape())
+                               : MemoryDesc{v.type.dtype, v.type.shape(), ""};
     variable.data = v.data;
     variables_->push_back(std::move(variable));
     return static_cast<int>(variables_->size() - 1);

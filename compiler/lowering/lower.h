@@ -17,8 +17,11 @@ namespace athanor {
 // row-major.
 //
 // An update (variable <- value) is done in place when the value is an output that its operator may write over that
-// very input (OpTraits::in_place) and nothing else reads the old content then or later; otherwise the variable is copied
-// to at the end. All updates take their values from before any of them: two variables may change places. Errors: GRAPH for an operator without a lower function, SHAPE or DTYPE where a variable differs between entries.
+// very input (OpTraits::in_place) and nothing else reads the old content then or later; otherwise the variable is
+// copied to at the end. All updates take their values from before any of them: two variables may change places.
+//
+// Errors: GRAPH for an operator without a lower function or one that leaves post-ops out, SHAPE where a variable differs
+// between entries.
 absl::StatusOr<Entry> Lower(const Graph& graph, const std::string& entry_name,
                             const std::map<std::string, int64_t>& symbols, std::vector<Variable>* variables);
 

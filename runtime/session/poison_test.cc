@@ -67,7 +67,8 @@ TEST(PoisonTest, AViewKeepsItsRoot) {
     call (%b) = k(%x)
     call () = k(%a.view)
     input x = %x output y = %y)");
-  EXPECT_THAT(s.after_call, ElementsAre(IsEmpty(), IsEmpty(), ElementsAre(Pair(64, 128))));  // never b: the output is it
+  // a dies with its view; b never, for the output is its view.
+  EXPECT_THAT(s.after_call, ElementsAre(IsEmpty(), IsEmpty(), ElementsAre(Pair(64, 128))));
 }
 
 TEST(PoisonTest, AnInputThatIsAnOutputAndOneThatNobodyReadsStay) {

@@ -92,8 +92,8 @@ absl::StatusOr<std::unique_ptr<Kernel>> MakeKernel(const Entry& entry, const Ker
   ATH_ASSIGN_OR_RETURN(KernelInfo info, def->query(spec));
   if (info.inputs != spec.inputs || info.outputs != spec.outputs || info.scratch_bytes > call.scratch_bytes) {
     return MakeError(ErrorClass::kPlan,
-                     "entry \"%s\": kernel %s of \"%s\" asks for other layouts or more scratch (%d bytes) than the plan "
-                     "holds (%d): compile the model again",
+                     "entry \"%s\": kernel %s of \"%s\" asks for other layouts or more scratch (%d bytes) than the "
+                     "plan holds (%d): compile the model again",
                      entry.name, call.kernel, call.name, info.scratch_bytes, call.scratch_bytes);
   }
   return def->create(spec);

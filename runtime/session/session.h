@@ -1,4 +1,5 @@
-// Runs a plan. A session makes all its primitives and maps its one arena when it is created; Run then allocates nothing.
+// Runs a plan. A session makes all its primitives and maps its one arena when it is created; Run then allocates
+// nothing.
 #ifndef ATHANOR_RUNTIME_SESSION_SESSION_H_
 #define ATHANOR_RUNTIME_SESSION_SESSION_H_
 
@@ -43,8 +44,8 @@ class Session {
                                                          const SessionOptions& options = {});
   ~Session();
 
-  // Index of a prepared entry for the calls below; "infer" also finds the only entry "infer@...". REQ error naming those
-  // that exist.
+  // Index of a prepared entry for the calls below; "infer" also finds the only entry "infer@...". REQ error naming
+  // those that exist.
   absl::StatusOr<int> FindEntry(absl::string_view name) const;
 
   // The memory of an input or output of an entry, row-major; write inputs before Run, read outputs after it. Inputs

@@ -226,7 +226,8 @@ TEST(SessionTest, APlanThatGivesAKernelTooLittleIsRefused) {
 }
 
 TEST(SessionTest, APlanWithoutRoomForItsLayoutsIsRefused) {
-  const std::string blocked = absl::StrReplaceAll(kChain, {{"a: temporary f32[16]:a", "a: temporary f32[4,4]:AB16b16a"}});
+  const std::string blocked =
+      absl::StrReplaceAll(kChain, {{"a: temporary f32[16]:a", "a: temporary f32[4,4]:AB16b16a"}});
   EXPECT_EQ(CreateError(PlanOfTexts({blocked})),
             "PLAN: entry \"chain\": buffer \"a\" of 64 bytes is too small for f32[4,4]:AB16b16a, which takes 1024");
   const std::string turned = absl::StrReplaceAll(kChain, {{"y: output f32[16]:a", "y: output f32[4,4]:ba"}});
