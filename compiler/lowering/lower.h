@@ -20,8 +20,8 @@ namespace athanor {
 // very input (OpTraits::in_place) and nothing else reads the old content then or later; otherwise the variable is
 // copied to at the end. All updates take their values from before any of them: two variables may change places.
 //
-// Errors: GRAPH for an operator without a lower function or one that leaves post-ops out, SHAPE where a variable differs
-// between entries.
+// Errors: GRAPH for an operator without a lower function or one that leaves post-ops out, SHAPE where a variable
+// differs between entries.
 absl::StatusOr<Entry> Lower(const Graph& graph, const std::string& entry_name,
                             const std::map<std::string, int64_t>& symbols, std::vector<Variable>* variables);
 
