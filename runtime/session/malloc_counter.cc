@@ -1,7 +1,6 @@
 #include "runtime/session/malloc_counter.h"
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 
 namespace {
@@ -32,13 +31,8 @@ void* memalign(size_t alignment, size_t size) {
   g_count.fetch_add(1, std::memory_order_relaxed);
   return __libc_memalign(alignment, size);
 }
+// posix_memalign is step_heap.cc's, which calls memalign for what it does not serve itself.
 void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
-int posix_memalign(void** out, size_t alignment, size_t size) {
-  void* p = memalign(alignment, size);
-  if (p == nullptr) return ENOMEM;
-  *out = p;
-  return 0;
-}
 }  // extern "C"
 
 namespace athanor {

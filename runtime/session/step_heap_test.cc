@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <cerrno>
+#include <cstring>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -173,6 +176,39 @@ TEST(StepHeapTest, AUsedUpCacheFallsBackToMalloc) {
   }
   // What came back serves again.
   ExpectMallocs(CountMallocs([] { AllocateAndFree(1000, 100); }), 0);
+}
+
+TEST(StepHeapTest, AlignedBlocksAreServedReusedAndFreed) {
+  { StepHeapScope first; }
+  auto allocate = [](size_t size) {
+    void* p = nullptr;
+    ASSERT_EQ(posix_memalign(&p, 64, size), 0);
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0u);
+    std::memset(p, 0x5a, size);
+    free(p);
+  };
+  ExpectMallocs(CountMallocs([&] {
+                  StepHeapScope scope;
+                  for (size_t size : {size_t{1}, size_t{64}, size_t{200}, size_t{5000}, size_t{3} << 20}) {
+                    for (int i = 0; i < 100; ++i) allocate(size);
+                  }
+                }),
+                0);
+  ExpectMallocs(CountMallocs([&] { allocate(5000); }), 1);
+  void* p = nullptr;
+  EXPECT_EQ(posix_memalign(&p, 48, 100), EINVAL);
+  // A block that outlives the scope is freed like any other; one too large for the cache comes from malloc.
+  void* outlives = nullptr;
+  void* large = nullptr;
+  {
+    StepHeapScope scope;
+    ASSERT_EQ(posix_memalign(&outlives, 64, 1000), 0);
+    ASSERT_EQ(posix_memalign(&large, 64, size_t{32} << 20), 0);
+  }
+  std::memset(outlives, 1, 1000);
+  static_cast<char*>(large)[(size_t{32} << 20) - 1] = 1;
+  free(outlives);
+  free(large);
 }
 
 TEST(StepHeapTest, BlocksMayBeDeletedByAnyThread) {
