@@ -39,11 +39,28 @@ void StoreAt(T v, size_t at, Header* h) {
 
 int64_t Padding(int64_t n, int64_t alignment) { return (alignment - n % alignment) % alignment; }
 
+// XXH3 of bytes that come in pieces. The state lives on the heap: it wants 64-byte alignment, which not every stack
+// frame keeps (AddressSanitizer's do not).
+class Checksum {
+ public:
+  Checksum() : state_(XXH3_createState()) {
+    ATH_CHECK(state_ != nullptr);
+    XXH3_64bits_reset(state_);
+  }
+  ~Checksum() { XXH3_freeState(state_); }
+  Checksum(const Checksum&) = delete;
+  Checksum& operator=(const Checksum&) = delete;
+  void Add(const void* data, size_t bytes) { XXH3_64bits_update(state_, data, bytes); }
+  uint64_t Digest() const { return XXH3_64bits_digest(state_); }
+
+ private:
+  XXH3_state_t* state_;
+};
+
 uint64_t ChecksumOf(const std::vector<absl::string_view>& pieces) {
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  for (absl::string_view piece : pieces) XXH3_64bits_update(&state, piece.data(), piece.size());
-  return XXH3_64bits_digest(&state);
+  Checksum checksum;
+  for (absl::string_view piece : pieces) checksum.Add(piece.data(), piece.size());
+  return checksum.Digest();
 }
 
 absl::StatusOr<Header> MakeHeader(FileKind kind, absl::Span<const uint8_t> root, const TensorSection& tensors) {
@@ -264,23 +281,22 @@ absl::Status ContainerReader::CheckPlaces(absl::Span<const TensorPlace> places) 
 
 absl::StatusOr<std::vector<Tensor>> ContainerReader::ReadTensors(absl::Span<const TensorPlace> places) {
   ATH_RETURN_IF_ERROR(CheckPlaces(places));
-  XXH3_state_t checksum;
-  XXH3_64bits_reset(&checksum);
+  Checksum checksum;
   std::vector<Tensor> tensors;
   for (const TensorPlace& p : places) {
     auto tensor = Tensor::Create(p.dtype, p.shape);
     if (!tensor.ok()) return AddContext(tensor.status(), name_);
     const int64_t at = tensor_offset_ + static_cast<int64_t>(p.offset), n = tensor->bytes();
     ATH_RETURN_IF_ERROR(source_->Read(at, tensor->data(), n));
-    XXH3_64bits_update(&checksum, tensor->data(), n);
+    checksum.Add(tensor->data(), n);
     char padding[kTensorAlignment];
     const int64_t pad = Padding(n, kTensorAlignment);
     ATH_RETURN_IF_ERROR(source_->Read(at + n, padding, pad));
-    XXH3_64bits_update(&checksum, padding, pad);
+    checksum.Add(padding, pad);
     if (!AllZero(padding, pad)) return MakeError(damage(), "%s: the padding at byte %d is not zero", name_, at + n);
     tensors.push_back(*std::move(tensor));
   }
-  if (XXH3_64bits_digest(&checksum) != tensor_checksum_) {
+  if (checksum.Digest() != tensor_checksum_) {
     return MakeError(damage(), "%s: is damaged: the checksum of its tensors differs", name_);
   }
   return tensors;
