@@ -196,7 +196,9 @@ TEST(StepHeapTest, AlignedBlocksAreServedReusedAndFreed) {
                 0);
   ExpectMallocs(CountMallocs([&] { allocate(5000); }), 1);
   void* p = nullptr;
-  EXPECT_EQ(posix_memalign(&p, 48, 100), EINVAL);
+  if (StepHeapLinked()) {
+    EXPECT_EQ(posix_memalign(&p, 48, 100), EINVAL);  // sanitizers stop the program there
+  }
   // A block that outlives the scope is freed like any other; one too large for the cache comes from malloc.
   void* outlives = nullptr;
   void* large = nullptr;
