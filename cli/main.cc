@@ -1,6 +1,9 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "cli/command.h"
 #include "runtime/core/status.h"
@@ -9,6 +12,15 @@ namespace athanor {
 namespace {
 
 int ExitCodeFor(const absl::Status& status) { return ErrorClassOf(status).empty() ? kExitFailed : kExitUsage; }
+
+// By default libgomp's threads wait for one another by spinning for milliseconds, which on a busy machine keeps the
+// very thread they wait for from running: a training step then takes a hundred times as long. The run-time reads its
+// settings when it is loaded, so the process starts itself again with a shorter wait, unless the user chose one.
+void LetOpenMpSleepEarly(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  if (setenv("GOMP_SPINCOUNT", "2000", /*overwrite=*/0) == 0) execv("/proc/self/exe", argv);
+  // Where that cannot be done the process goes on as it is.
+}
 
 int Main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe must not end a training
@@ -39,4 +51,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace athanor
 
-int main(int argc, char** argv) { return athanor::Main(argc, argv); }
+int main(int argc, char** argv) {
+  athanor::LetOpenMpSleepEarly(argv);
+  return athanor::Main(argc, argv);
+}

@@ -10,10 +10,10 @@ athanor=bazel-bin/cli/athanor
 out=runs/lenet5
 
 echo
-echo "\$ athanor train lenet5 --data mnist --epochs 15 --batch 64 --optimizer adam --lr 1e-3 --weight-decay 1e-4 --seed 1 --out $out"
+echo "\$ athanor train lenet5 --data mnist --epochs 15 --batch 64 --optimizer adam --lr 1e-3 --weight-decay 1e-3 --seed 1 --out $out"
 mkdir -p runs
 SECONDS=0
-"$athanor" train lenet5 --data mnist --epochs 15 --batch 64 --optimizer adam --lr 1e-3 --weight-decay 1e-4 --seed 1 --out "$out" | tee "$out.log"
+"$athanor" train lenet5 --data mnist --epochs 15 --batch 64 --optimizer adam --lr 1e-3 --weight-decay 1e-3 --seed 1 --out "$out" | tee "$out.log"
 
 echo
 echo "\$ athanor run $out/model.plan --data mnist        # a second process, from the saved file"
