@@ -99,6 +99,10 @@ using GradientFn = std::function<absl::Status(GradientContext&)>;
 using LowerFn = std::function<absl::Status(LowerContext&)>;
 using ExpandFn = std::function<absl::Status(ExpandContext&)>;
 using ReferenceFn = std::function<absl::Status(ReferenceContext&)>;
+// The formula of an elementwise operator: one value an output from one value an input (compiler/opdef/elementwise.h).
+// Absent inputs are the number 0. Operators that have it leave `lower` null.
+struct Elem;
+using ElementwiseFn = std::function<std::vector<Elem>(const Node& node, absl::Span<const Elem> inputs)>;
 
 struct OpDef {
   std::string name;
@@ -112,6 +116,7 @@ struct OpDef {
   ReferenceFn reference;  // required: plain loops in double
   OpTraits traits;
   ChannelAffineFn channel_affine;   // batch norm in inference: folded into the weights before it. Null: not able
+  ElementwiseFn elementwise;        // lowered to kernel "elementwise", fused with its like around it
   OptimizerUsesFn optimizer_uses;   // null: all of them
   AcceptsPostOpFn accepts_post_op;  // null: as OpTraits says, in every node
 };
