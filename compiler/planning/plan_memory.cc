@@ -47,8 +47,9 @@ class InPlace {
     const KernelCall& c = e_.calls[i];
     const KernelDef* def = KernelRegistry::Get().Find(c.kernel);
     if (def == nullptr) return;
-    for (auto [k, j] : def->in_place) {
-      if (k >= static_cast<int>(c.outputs.size()) || j >= static_cast<int>(c.inputs.size())) continue;
+    const int inputs = static_cast<int>(c.inputs.size()), outputs = static_cast<int>(c.outputs.size());
+    for (auto [k, j] : def->InPlace(c.attrs, inputs, outputs)) {
+      if (k >= outputs || j >= inputs) continue;
       if (!MayTakeOver(i, k, j)) continue;
       BufferId output = RootBuffer(e_, c.outputs[k]), input = RootBuffer(e_, c.inputs[j]);
       origin_[output] = origin_[input];  // the input's is final: it was written before

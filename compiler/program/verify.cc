@@ -187,10 +187,14 @@ class Verifier {
 
   // The call also reads what it writes, in place. Without the kernel's definition its word is taken for that.
   bool Accumulates(const KernelCall& c, int k, const KernelDef* def) const {
+    std::vector<std::pair<int, int>> in_place;
+    if (def != nullptr) {
+      in_place = def->InPlace(c.attrs, static_cast<int>(c.inputs.size()), static_cast<int>(c.outputs.size()));
+    }
     for (int j = 0; j < static_cast<int>(c.inputs.size()); ++j) {
       if (!SameMemory(c.inputs[j], c.outputs[k])) continue;
       if (def == nullptr) return true;
-      if (std::find(def->in_place.begin(), def->in_place.end(), std::pair(k, j)) != def->in_place.end()) return true;
+      if (std::find(in_place.begin(), in_place.end(), std::pair(k, j)) != in_place.end()) return true;
     }
     return false;
   }

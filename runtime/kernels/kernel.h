@@ -69,6 +69,17 @@ struct KernelDef {
   absl::StatusOr<std::unique_ptr<Kernel>> (*create)(const CallSpec& spec) = nullptr;
   // Pairs {output, input} that may be the same memory (of equal MemoryDesc). Everything else must be disjoint.
   std::vector<std::pair<int, int>> in_place;
+  // The same, in place of `in_place`, for kernels whose operands depend on the call: on its attributes and the numbers of
+  // its inputs and outputs. Never a pair out of these ranges, whatever a damaged plan says.
+  std::vector<std::pair<int, int>> (*in_place_of)(const Attributes& attrs, int inputs, int outputs) = nullptr;
+  // For kernels that treat several groups of operands alike in one call (an optimizer's parameters): the number of inputs
+  // of a group. The int attribute "groups" says how many there are; the inputs are those of each group in turn, then
+  // what all share; the outputs are those of each group in turn. So that calls may be merged.
+  int (*group_inputs)(const Attributes& attrs) = nullptr;
+
+  std::vector<std::pair<int, int>> InPlace(const Attributes& attrs, int inputs, int outputs) const {
+    return in_place_of != nullptr ? in_place_of(attrs, inputs, outputs) : in_place;
+  }
 };
 
 // The table of kernels, filled by static registration (REGISTER_KERNEL in each kernel's file).

@@ -260,6 +260,8 @@ class EntryVerifier {
       if (!Overlap(writes[w - 1].range, writes[w].range)) continue;
       return Error("%s overlaps %s", Describe(c, writes[w - 1]), Describe(c, writes[w]));
     }
+    auto in_place = def.InPlace(c.attrs, static_cast<int>(c.inputs.size()), static_cast<int>(c.outputs.size()));
+    std::sort(in_place.begin(), in_place.end());
     for (int j = 0; j < static_cast<int>(c.inputs.size()); ++j) {
       const ByteRange& r = range_[c.inputs[j]];
       if (r.empty()) continue;
@@ -267,7 +269,7 @@ class EntryVerifier {
       if (at != writes.begin()) --at;
       const ByteRange end{r.weights, r.end, r.end};
       for (; at != writes.end() && Before(at->range, end); ++at) {
-        if (!Overlap(at->range, r) || MayBeInPlace(c, def, *at, j)) continue;
+        if (!Overlap(at->range, r) || MayBeInPlace(c, in_place, *at, j)) continue;
         return Error("%s overlaps input %d, %s, which kernel %s cannot take in place", Describe(c, *at), j,
                      Named(c.inputs[j]), c.kernel);
       }
@@ -275,10 +277,11 @@ class EntryVerifier {
     return absl::OkStatus();
   }
 
-  bool MayBeInPlace(const KernelCall& c, const KernelDef& def, const Written& w, int j) const {
+  bool MayBeInPlace(const KernelCall& c, const std::vector<std::pair<int, int>>& in_place, const Written& w,
+                    int j) const {
     if (w.output == -1 || !(w.range == range_[c.inputs[j]])) return false;
     if (e_.buffers[c.outputs[w.output]].desc != e_.buffers[c.inputs[j]].desc) return false;
-    return std::find(def.in_place.begin(), def.in_place.end(), std::pair(w.output, j)) != def.in_place.end();
+    return std::binary_search(in_place.begin(), in_place.end(), std::pair(w.output, j));
   }
 
   absl::Status Write(const KernelCall& c, const ByteRange& scratch) {

@@ -17,6 +17,16 @@ ATH_REGISTER_KERNEL((KernelDef{"mul", NoQuery, NoCreate, {{0, 0}, {0, 1}}}));
 ATH_REGISTER_KERNEL((KernelDef{"conv", NoQuery, NoCreate, {}}));
 ATH_REGISTER_KERNEL((KernelDef{"sgd", NoQuery, NoCreate, {{0, 0}}}));
 
+// Each output over the input with its number plus the attribute "shift".
+std::vector<std::pair<int, int>> ShiftedPairs(const Attributes& attrs, int inputs, int outputs) {
+  std::vector<std::pair<int, int>> pairs;
+  for (int k = outputs - 1; k >= 0; --k) {
+    if (k + attrs.Int("shift") < inputs) pairs.emplace_back(k, static_cast<int>(k + attrs.Int("shift")));
+  }
+  return pairs;
+}
+ATH_REGISTER_KERNEL((KernelDef{"shifted", NoQuery, NoCreate, {{0, 0}}, ShiftedPairs}));
+
 // One entry over 64-byte slots: every buffer is f32[16] unless it says otherwise, and slot n is at byte 64 n.
 class VerifyMemoryTest : public ::testing::Test {
  protected:
@@ -174,6 +184,17 @@ TEST_F(VerifyMemoryTest, InPlaceNeedsTheKernelsWord) {
   ExpectGood();
   entry().calls[1].inputs = {x, a};  // only input 0 may be taken over
   ExpectBad({"input 1, buffer 1 \"a\""});
+}
+
+TEST_F(VerifyMemoryTest, InPlaceMayDependOnTheCall) {
+  BufferId x = Input("x", 0), a = Temporary("a", 1), b = Temporary("b", 2), y = Output("y", 1), z = Output("z", 2);
+  Call("conv", {x}, {a, b});
+  Call("shifted", {a, b}, {y, z});
+  ExpectGood();
+  entry().calls[1].inputs = {x, a, b};
+  ExpectBad({"call 1", "overlaps input", "which kernel shifted cannot take in place"});
+  entry().calls[1].attrs.Set("shift", 1);
+  ExpectGood();
 }
 
 TEST_F(VerifyMemoryTest, InPlaceNeedsTheSameDescAndTheSamePlace) {

@@ -138,12 +138,13 @@ class Simulator {
   // Every byte of the input is as it was, or taken over in place.
   void CheckInput(const KernelCall& c, size_t j, const Place& in, const Bytes& before,
                   const std::vector<Place>& outputs, const std::vector<Tag>& tags) {
-    const KernelDef* def = KernelRegistry::Get().Find(c.kernel);
+    const auto in_place = KernelRegistry::Get().Find(c.kernel)->InPlace(c.attrs, static_cast<int>(c.inputs.size()),
+                                                                        static_cast<int>(c.outputs.size()));
     for (int64_t i = 0; i < in.bytes; ++i) {
       Tag now = (*in.arena)[in.offset + i];
       if (now == before[i]) continue;
       bool is_legal = false;
-      for (auto [k, input] : def->in_place) {
+      for (auto [k, input] : in_place) {
         if (input != static_cast<int>(j) || k >= static_cast<int>(outputs.size())) continue;
         bool same_desc = e_.buffers[c.outputs[k]].desc == e_.buffers[c.inputs[j]].desc;
         is_legal |= same_desc && outputs[k].bytes == in.bytes && now == tags[k] + i;

@@ -128,8 +128,11 @@ absl::StatusOr<TestCall::Result> TestCall::Run() const {
     outputs.emplace_back(bytes);
     out.push_back(outputs.back().data());
   }
+  const auto may_be_in_place =
+      def->InPlace(spec.attrs, static_cast<int>(spec.inputs.size()), static_cast<int>(spec.outputs.size()));
   for (auto [output, input] : in_place_) {
-    if (std::find(def->in_place.begin(), def->in_place.end(), std::make_pair(output, input)) == def->in_place.end() ||
+    if (std::find(may_be_in_place.begin(), may_be_in_place.end(), std::make_pair(output, input)) ==
+            may_be_in_place.end() ||
         spec.outputs[output] != spec.inputs[input]) {
       return absl::InternalError("the kernel does not work in place so");
     }
