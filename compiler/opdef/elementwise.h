@@ -16,11 +16,14 @@
 
 namespace athanor {
 
-// Collects the instructions; equal ones are made once, and numbers are computed at once.
+// Collects the instructions; equal ones are made once, and numbers are computed at once. Some are written as cheaper
+// ones of the same value: powers with the exponents -1, 0, 1, 2 and 3, and operations that change nothing (x * 1, x / 1,
+// x - 0).
 class ElementwiseWriter {
  public:
   MicroOperand Emit(MicroOp op, absl::Span<const MicroOperand> args);
-  // The program so far with these results. Instructions that no result needs are left out.
+  // The program so far with these results. Instructions that no result needs are left out, and a product that is only
+  // added to an operand or a number is computed with one rounding (mul_add).
   ElementwiseProgram Finish(absl::Span<const MicroOperand> results) const;
 
  private:
@@ -52,6 +55,7 @@ ATH_ELEM_BINARY(Or) ATH_ELEM_BINARY(Xor)
 #undef ATH_ELEM_UNARY
 #undef ATH_ELEM_BINARY
 inline Elem Select(Elem c, Elem a, Elem b) { return Apply(MicroOp::kSelect, {c, a, b}); }
+inline Elem MulAdd(Elem a, Elem b, Elem c) { return Apply(MicroOp::kMulAdd, {a, b, c}); }  // a b + c
 inline Elem operator+(Elem a, Elem b) { return Apply(MicroOp::kAdd, {a, b}); }
 inline Elem operator-(Elem a, Elem b) { return Apply(MicroOp::kSub, {a, b}); }
 inline Elem operator*(Elem a, Elem b) { return Apply(MicroOp::kMul, {a, b}); }

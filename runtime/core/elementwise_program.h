@@ -2,8 +2,9 @@
 // place (operands may be broadcast as NumPy does): what kernel "elementwise" runs, and what operators and the pass
 // fuse_elementwise write. It is an attribute of kernel calls, so it has a text form that parses back:
 //
-//   "sub x0 x1; exp t0; mul t1 0.5"      x: operand, t: result of an instruction, else a number
+//   "sub x0 x1; exp t0; mul t1 0.5 -> t2"      x: operand, t: result of an instruction, else a number
 //
+// What stands behind the arrow comes out, one value an output.
 // Every value is an f32 while it is computed. Operands of dtype f32, s32, s64, u8 and bool are converted on loading, and
 // results on storing (to an integer: rounded towards zero, saturated, NaN to 0; to bool: not equal 0). Comparisons and
 // logic give 1 or 0, and take anything but 0 for true. NaN passes through arithmetic, min and max; comparisons with it
@@ -50,6 +51,8 @@ struct MicroInstruction {
 // "add", "mul_add", ...; the number of operands.
 absl::string_view MicroOpName(MicroOp op);
 int MicroArity(MicroOp op);
+// One element in double, `args` as many as its operands: the oracle. sign(NaN) is NaN.
+double EvaluateMicroOp(MicroOp op, const double* args);
 
 struct ElementwiseProgram {
   std::vector<MicroInstruction> instructions;
@@ -57,16 +60,19 @@ struct ElementwiseProgram {
 
   static constexpr int kMaxInstructions = 96, kMaxInputs = 16, kMaxResults = 8;
 
-  // "exp x0; mul t0 x1 -> t1, t0"
+  // "exp x0; mul t0 x1 -> t1, t0"; numbers with the digits needed to read back the same float.
   std::string ToString() const;
-  // FORMAT error naming the place. Accepts exactly what Check does.
+  // FORMAT error naming the place. Accepts exactly the text of what Check(kMaxInputs) does.
   static absl::StatusOr<ElementwiseProgram> Parse(absl::string_view text);
   // FORMAT error where an operand is out of range (an instruction reads only earlier ones), a limit is passed, or
   // nothing comes out. `num_inputs`: how many operands there are.
   absl::Status Check(int num_inputs) const;
 
-  // One element, in double: the oracle.
+  // One element, in double: the oracle. The program must pass Check(inputs.size()); one number a result.
   void Evaluate(absl::Span<const double> inputs, absl::Span<double> results) const;
+  // Whether every result is 0 where all operands are, in the arithmetic of f32: then it may run over the padding of
+  // blocked layouts.
+  bool MapsZerosToZeros() const;
 
   bool operator==(const ElementwiseProgram&) const = default;
 };
