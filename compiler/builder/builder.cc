@@ -155,7 +155,7 @@ std::vector<Var> GraphBuilder::AddNode(const Layer& layer, std::vector<Var> inpu
   if (!outputs.ok()) return Fail(outputs.status()), vars;
   for (int i = 0; i < num_outputs; ++i) {
     Value value;
-    value.name = num_outputs == 1 ? node.name : names_.Unique(absl::StrCat(node.name, ".", (*def)->outputs[i].name));
+    value.name = num_outputs == 1 ? node.name : names_.Unique(absl::StrCat(node.name, ".", OutputPort(**def, i).name));
     value.type = std::move((*outputs)[i]);
     vars[i].id = graph_.AddValue(std::move(value));
   }

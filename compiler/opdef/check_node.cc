@@ -17,19 +17,22 @@ int NumRequired(const std::vector<PortDef>& ports) {
   return required;
 }
 
+// That the number of `what` ("inputs") fits the ports.
+absl::Status CheckCount(const std::vector<PortDef>& ports, absl::string_view what, int count) {
+  const int most = static_cast<int>(ports.size()), least = NumRequired(ports);
+  const bool variadic = !ports.empty() && ports.back().variadic;
+  if (count >= least && (count <= most || variadic)) return absl::OkStatus();
+  std::string expected = variadic        ? absl::StrCat("at least ", least)
+                         : least == most ? absl::StrCat(least)
+                                         : absl::StrCat(least, " to ", most);
+  return MakeError(ErrorClass::kGraph, "has %d %s, expected %s", count, what, expected);
+}
+
 absl::Status CheckInputs(const OpDef& def, const Node& node) {
-  int count = NumOwnInputs(node);
-  int ports = static_cast<int>(def.inputs.size());
-  bool variadic = ports > 0 && def.inputs.back().variadic;
-  int least = NumRequired(def.inputs);
-  if (count < least || (count > ports && !variadic)) {
-    std::string expected = variadic          ? absl::StrCat("at least ", least)
-                           : least == ports ? absl::StrCat(least)
-                                            : absl::StrCat(least, " to ", ports);
-    return MakeError(ErrorClass::kGraph, "has %d inputs, expected %s", count, expected);
-  }
+  const int count = NumOwnInputs(node);
+  ATH_RETURN_IF_ERROR(CheckCount(def.inputs, "inputs", count));
   for (int i = 0; i < count; ++i) {
-    const PortDef& port = def.inputs[std::min(i, ports - 1)];
+    const PortDef& port = InputPort(def, i);
     if (!port.optional && node.inputs[i] == kNoValue) {
       return MakeError(ErrorClass::kGraph, "input %d (\"%s\") is required", i, port.name);
     }
@@ -38,16 +41,12 @@ absl::Status CheckInputs(const OpDef& def, const Node& node) {
 }
 
 absl::Status CheckOutputs(const OpDef& def, const Node& node) {
-  int count = static_cast<int>(node.outputs.size());
-  int ports = static_cast<int>(def.outputs.size());
-  int least = NumRequired(def.outputs);
-  if (count < least || count > ports) {
-    std::string expected = least == ports ? absl::StrCat(least) : absl::StrCat(least, " to ", ports);
-    return MakeError(ErrorClass::kGraph, "has %d outputs, expected %s", count, expected);
-  }
+  const int count = static_cast<int>(node.outputs.size());
+  ATH_RETURN_IF_ERROR(CheckCount(def.outputs, "outputs", count));
   for (int i = 0; i < count; ++i) {
-    if (!def.outputs[i].optional && node.outputs[i] == kNoValue) {
-      return MakeError(ErrorClass::kGraph, "output %d (\"%s\") is required", i, def.outputs[i].name);
+    const PortDef& port = OutputPort(def, i);
+    if (!port.optional && node.outputs[i] == kNoValue) {
+      return MakeError(ErrorClass::kGraph, "output %d (\"%s\") is required", i, port.name);
     }
   }
   return absl::OkStatus();
@@ -166,7 +165,7 @@ absl::Status CheckOutputTypes(const OpDef& def, const Node& node, absl::Span<con
     Shape known;
     for (const Dim& d : types[i].dims) known.push_back(d.symbolic() ? 1 : d.size);
     absl::Status status = NumBytes(types[i].dtype, known).status();
-    if (!status.ok()) return AddContext(status, absl::StrCat("output \"", def.outputs[i].name, "\""));
+    if (!status.ok()) return AddContext(status, absl::StrCat("output \"", OutputPort(def, i).name, "\""));
   }
   return absl::OkStatus();
 }
@@ -205,7 +204,7 @@ absl::StatusOr<std::vector<TensorType>> InferTypes(const OpDef& def, Node& node,
   ATH_CHECK(inputs.size() == node.inputs.size());
   ATH_RETURN_IF_ERROR(CheckNode(def, node));
   // A shape rule may set every output there is, wanted or not.
-  std::vector<TensorType> outputs(def.outputs.size());
+  std::vector<TensorType> outputs(std::max(def.outputs.size(), node.outputs.size()));
   InferContext context(node, inputs.first(NumOwnInputs(node)), &outputs);
   ATH_RETURN_IF_ERROR(def.infer(context));
   outputs.resize(node.outputs.size());

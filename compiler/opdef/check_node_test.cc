@@ -69,6 +69,21 @@ OpDef JoinDef() {
 }
 ATH_REGISTER_OP(JoinDef());
 
+// As many outputs as a node has; each is like x.
+OpDef PartsDef() {
+  OpDef def;
+  def.name = "Parts";
+  def.inputs = {{"x", ""}};
+  def.outputs = {{"parts", "", /*optional=*/false, /*variadic=*/true}};
+  def.infer = [](InferContext& c) {
+    for (int i = 0; i < c.num_outputs(); ++i) c.SetOutput(i, c.Input(0));
+    return absl::OkStatus();
+  };
+  def.reference = NoReference;
+  return def;
+}
+ATH_REGISTER_OP(PartsDef());
+
 Node Good() { return {"Everything", "n1", {0, 1}, {2}, {{"axis", int64_t{0}}}, {}, "net.cc:7"}; }
 
 absl::Status Check(Node node) {
@@ -133,6 +148,10 @@ TEST(CheckNode, RefusesWrongCounts) {
   ExpectError(Check(join), "GRAPH", "has 0 inputs, expected at least 1");
   join.inputs = {0, kNoValue};
   ExpectError(Check(join), "GRAPH", "input 1 (\"parts\") is required");
+  Node parts{"Parts", "n1", {0}, {}, {}, {}, "net.cc:7"};
+  ExpectError(Check(parts), "GRAPH", "has 0 outputs, expected at least 1");
+  parts.outputs = {1, 2, kNoValue};
+  ExpectError(Check(parts), "GRAPH", "output 2 (\"parts\") is required");
 }
 
 TEST(CheckNode, TakesOptionalAndVariadicPorts) {
@@ -141,6 +160,11 @@ TEST(CheckNode, TakesOptionalAndVariadicPorts) {
   node.outputs = {2, kNoValue};
   EXPECT_TRUE(Check(node).ok());
   EXPECT_TRUE(Check({"Join", "n1", {0, 1, 0, 1, 0}, {1}, {}, {}, ""}).ok());
+  Node parts{"Parts", "n1", {0}, {1, 2, 3}, {}, {}, ""};
+  TensorType x{DType::kF32, {"N", 3}};
+  auto types = InferTypes(**FindOp(parts), parts, {x});
+  ASSERT_TRUE(types.ok()) << types.status();
+  EXPECT_EQ(*types, (std::vector<TensorType>{x, x, x}));
 }
 
 TEST(CheckNode, RefusesBadAttributes) {
@@ -225,7 +249,7 @@ TEST(InferTypes, PostOpsMustKeepTheType) {
 TEST(OpRegistry, ListsByName) {
   std::vector<std::string> names;
   for (const OpDef* def : OpRegistry::Get().All()) names.push_back(def->name);
-  EXPECT_THAT(names, ::testing::ElementsAre("Everything", "Join", "Pair", "Plus"));
+  EXPECT_THAT(names, ::testing::ElementsAre("Everything", "Join", "Pair", "Parts", "Plus"));
   EXPECT_EQ(OpRegistry::Get().Find("Joi"), nullptr);
 }
 

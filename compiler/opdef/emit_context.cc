@@ -31,7 +31,7 @@ absl::StatusOr<std::vector<ValueId>> AddNode(Graph& graph, NameScope& names, con
   const OpDef* def = OpRegistry::Get().Find(op);
   for (int i = 0; i < num_outputs; ++i) {
     Value value;
-    value.name = num_outputs == 1 ? node.name : names.Unique(absl::StrCat(node.name, ".", def->outputs[i].name));
+    value.name = num_outputs == 1 ? node.name : names.Unique(absl::StrCat(node.name, ".", OutputPort(*def, i).name));
     value.type = std::move((*outputs)[i]);
     graph.AddValue(std::move(value));
   }

@@ -3,6 +3,7 @@
 #ifndef ATHANOR_COMPILER_OPDEF_OP_DEF_H_
 #define ATHANOR_COMPILER_OPDEF_OP_DEF_H_
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -21,7 +22,7 @@ struct PortDef {
   std::string name = "";
   std::string doc = "";
   bool optional = false;
-  bool variadic = false;  // the last input only: one or more
+  bool variadic = false;  // the last input or output only: one or more
 };
 
 // The schema of one attribute. CheckAttributes fills in the default, and rejects unknown names, a missing one that has
@@ -120,6 +121,12 @@ struct OpDef {
   OptimizerUsesFn optimizer_uses;   // null: all of them
   AcceptsPostOpFn accepts_post_op;  // null: as OpTraits says, in every node
 };
+
+// The ports of input and output i: behind the last stand the others of a variadic one.
+inline const PortDef& InputPort(const OpDef& def, size_t i) { return def.inputs[std::min(i, def.inputs.size() - 1)]; }
+inline const PortDef& OutputPort(const OpDef& def, size_t i) {
+  return def.outputs[std::min(i, def.outputs.size() - 1)];
+}
 
 class OpRegistry {
  public:

@@ -10,7 +10,7 @@ namespace {
 void DropUnread(Node& node, const OpDef& def, const std::vector<bool>& needed) {
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     ValueId& v = node.outputs[i];
-    if (v != kNoValue && !needed[v] && def.outputs[i].optional) v = kNoValue;
+    if (v != kNoValue && !needed[v] && OutputPort(def, i).optional) v = kNoValue;
   }
 }
 

@@ -15,7 +15,7 @@ absl::Status Record(Graph& graph, const Node& node, const OpDef& def, int output
   if (value.type == inferred) return absl::OkStatus();
   ErrorClass error = value.type.dtype == inferred.dtype ? ErrorClass::kShape : ErrorClass::kDtype;
   return MakeError(error, "%s: output \"%s\" (%s) is recorded as %s, but its inputs make it %s", DescribeNode(node),
-                   def.outputs[output].name, value.name, value.type.ToString(), inferred.ToString());
+                   OutputPort(def, output).name, value.name, value.type.ToString(), inferred.ToString());
 }
 
 }  // namespace
