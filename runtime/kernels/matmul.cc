@@ -17,6 +17,14 @@ struct View {
     dims.erase(dims.begin() + d);
     strides.erase(strides.begin() + d);
   }
+  // A matrix of one row or column is its own transpose in memory: it becomes row-major. oneDNN 3.2 takes the other
+  // strides when it makes the primitive, and refuses them when it runs it.
+  void StraightenVector() {
+    const size_t row = dims.size() - 2, column = dims.size() - 1;
+    if (dims[row] != 1 && dims[column] != 1) return;
+    strides[column] = 1;
+    strides[row] = dims[column];
+  }
 };
 
 // Row-major, with dimensions of 1 in front.
@@ -64,6 +72,7 @@ absl::StatusOr<Call> Call::Read(const CallSpec& spec) {
     if (i == 0 ? c.transpose_a : c.transpose_b) {
       std::swap(v.dims[rank - 2], v.dims[rank - 1]);
       std::swap(v.strides[rank - 2], v.strides[rank - 1]);
+      v.StraightenVector();
     }
     c.inputs.push_back(std::move(v));
   }
