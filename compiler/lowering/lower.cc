@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/opdef/elementwise.h"
 #include "compiler/opdef/op_def.h"
 
 namespace athanor {
@@ -164,7 +165,7 @@ class Lowering {
 
   absl::Status LowerNode(const Node& node) {
     ATH_ASSIGN_OR_RETURN(const OpDef* def, FindOp(node));
-    if (!def->lower) {
+    if (!def->lower && !def->elementwise) {
       return MakeError(ErrorClass::kGraph, "%s: the operator has no lowering in this phase", DescribeNode(node));
     }
     auto buffers = [&](const std::vector<ValueId>& ids) {
@@ -173,7 +174,7 @@ class Lowering {
       return out;
     };
     LowerContext context(graph_, node, &entry_, buffers(node.inputs), buffers(node.outputs));
-    ATH_RETURN_IF_ERROR(def->lower(context));
+    ATH_RETURN_IF_ERROR(def->lower ? def->lower(context) : LowerElementwise(*def, context));
     if (context.PostOpsTaken()) return absl::OkStatus();
     return MakeError(ErrorClass::kGraph, "%s: its lowering takes no post-ops, it has %d", DescribeNode(node),
                      node.post_ops.size());

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "compiler/graph/text.h"
 #include "compiler/graph/verify.h"
+#include "compiler/opdef/elementwise.h"
 #include "compiler/opdef/op_def.h"
 #include "compiler/program/text.h"
 #include "compiler/program/verify.h"
@@ -47,6 +48,30 @@ OpDef WithoutLowering() {
   return def;
 }
 
+// (a, b or absent) -> e^(a - b), a + a b
+OpDef FormulaOp() {
+  OpDef def = TestOp("Formula");
+  def.lower = nullptr;
+  def.elementwise = [](const Node&, absl::Span<const Elem> x) -> std::vector<Elem> {
+    return {Exp(x[0] - x[1]), x[0] + x[0] * x[1]};
+  };
+  return def;
+}
+
+// A chain of as many operations as its attribute "length" says.
+OpDef ChainOp() {
+  OpDef def = TestOp("Chain");
+  def.lower = nullptr;
+  def.elementwise = [](const Node& node, absl::Span<const Elem> x) -> std::vector<Elem> {
+    Elem y = x[0];
+    for (int64_t i = 0; i < node.attrs.Int("length"); ++i) y = Exp(y);
+    return {y};
+  };
+  return def;
+}
+
+ATH_REGISTER_OP(FormulaOp());
+ATH_REGISTER_OP(ChainOp());
 ATH_REGISTER_OP(TestOp("Copy"));
 ATH_REGISTER_OP(TestOp("Fused", {}, /*post_ops=*/true));
 ATH_REGISTER_OP(TestOp("Step", {{0, 0}}));          // (w, gradient) -> w, in place
@@ -129,6 +154,30 @@ call (%y, %z) = Copy(%h) name="second"
 input in = %in
 output y = %y
 )");
+}
+
+TEST(LowerTest, ElementwiseOperatorsBecomePrograms) {
+  EXPECT_EQ(CallsOf(R"(
+    %x : input f32[2,3]
+    %w : parameter f32[3] = zeros
+    %a, %b = T.Formula(%x, %w) @"both" : f32[2,3], f32[2,3]
+    %c = T.Formula(%a, _) @"one input" : f32[2,3]
+    _, %d = T.Formula(%b, %b) @"one value" : _, f32[2,3]
+    entry "e" (x=%x) -> (c=%c, d=%d))"),
+            R"(call (%a, %b) = elementwise(%x, %w) name="both" attrs={program="sub x0 x1; exp t0; mul_add x0 x1 x0 -> t1, t2"}
+call (%c) = elementwise(%a) name="one input" attrs={program="exp x0 -> t0"}
+call (%d) = elementwise(%b) name="one value" attrs={program="mul_add x0 x0 x0 -> t0"}
+)");
+}
+
+TEST(LowerTest, AFormulaThatIsTooLongIsRefused) {
+  const std::string error = ErrorOf(R"(
+    %x : input f32[2,3]
+    %a = T.Chain(%x) {length=97} @"long" : f32[2,3]
+    entry "e" (x=%x) -> (a=%a))");
+  EXPECT_THAT(error, HasSubstr("LIMIT"));
+  EXPECT_THAT(error, HasSubstr("node \"long\" (T.Chain)"));
+  EXPECT_THAT(error, HasSubstr("97 instructions, the limit is 96"));
 }
 
 TEST(LowerTest, TheSizesAreThoseAskedFor) {

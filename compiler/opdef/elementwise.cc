@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "compiler/opdef/op_def.h"
+
 namespace athanor {
 namespace {
 
@@ -120,6 +122,35 @@ Elem Apply(MicroOp op, absl::Span<const Elem> args) {
   ATH_CHECK(static_cast<int>(operands.size()) == MicroArity(op));
   if (writer != nullptr) return Elem(writer, writer->Emit(op, operands));
   return Elem(nullptr, Compute(op, operands));
+}
+
+absl::Status LowerElementwise(const OpDef& def, LowerContext& c) {
+  ElementwiseWriter writer;
+  std::vector<BufferId> inputs, outputs;  // an operand that is given twice is read once
+  std::vector<Elem> elems;
+  for (int i = 0; i < c.num_inputs(); ++i) {
+    if (!c.HasInput(i)) {
+      elems.push_back(0);
+      continue;
+    }
+    const auto known = std::find(inputs.begin(), inputs.end(), c.Input(i));
+    const int index = static_cast<int>(known - inputs.begin());
+    if (known == inputs.end()) inputs.push_back(c.Input(i));
+    elems.push_back(Elem(&writer, {MicroOperand::kInput, index, 0}));
+  }
+  const std::vector<Elem> values = def.elementwise(c.node(), elems);
+  ATH_CHECK(static_cast<int>(values.size()) >= c.num_outputs());
+  std::vector<MicroOperand> results;
+  for (int i = 0; i < c.num_outputs(); ++i) {
+    if (!c.HasOutput(i)) continue;
+    results.push_back(values[i].operand);
+    outputs.push_back(c.Output(i));
+  }
+  const ElementwiseProgram program = writer.Finish(results);
+  absl::Status fits = program.Check(static_cast<int>(inputs.size()));
+  if (!fits.ok()) return c.Error(ErrorClass::kLimit, "%s", fits.message());
+  c.Emit("elementwise", std::move(inputs), std::move(outputs), {{"program", program.ToString()}});
+  return absl::OkStatus();
 }
 
 }  // namespace athanor

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "compiler/opdef/contexts.h"
 #include "runtime/core/elementwise_program.h"
 
 namespace athanor {
@@ -61,6 +62,12 @@ inline Elem operator-(Elem a, Elem b) { return Apply(MicroOp::kSub, {a, b}); }
 inline Elem operator*(Elem a, Elem b) { return Apply(MicroOp::kMul, {a, b}); }
 inline Elem operator/(Elem a, Elem b) { return Apply(MicroOp::kDiv, {a, b}); }
 inline Elem operator-(Elem a) { return Neg(a); }
+
+struct OpDef;
+
+// Lowers a node by its OpDef::elementwise to one call of kernel "elementwise", in the place of OpDef::lower. An output
+// that is no f32 is converted when it is stored.
+absl::Status LowerElementwise(const OpDef& def, LowerContext& c);
 
 }  // namespace athanor
 

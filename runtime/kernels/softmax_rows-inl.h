@@ -15,39 +15,12 @@
 #include <cstdint>
 #include <limits>
 
+#include "runtime/kernels/partial_vector-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace athanor {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-using FloatTag = hn::ScalableTag<float>;
-using FloatVec = hn::Vec<FloatTag>;
-
-inline int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
-
-// `count` floats, at most as many as a vector holds, and `fill` behind them. Reads nothing else.
-inline FloatVec LoadPart(const float* p, int64_t count, float fill) {
-  const FloatTag d;
-#if HWY_TARGET <= HWY_AVX2  // the better a target, the lower its bit
-  const auto part = hn::FirstN(d, static_cast<size_t>(count));
-  return hn::IfThenElse(part, hn::MaskedLoad(part, d, p), hn::Set(d, fill));
-#else
-  HWY_ALIGN float part[hn::MaxLanes(d)];
-  std::fill(std::copy_n(p, count, part), part + FloatLanes(), fill);
-  return hn::Load(d, part);
-#endif
-}
-
-inline void StorePart(FloatVec v, float* p, int64_t count) {
-  const FloatTag d;
-#if HWY_TARGET <= HWY_AVX2
-  hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count)), d, p);
-#else
-  HWY_ALIGN float part[hn::MaxLanes(d)];
-  hn::Store(v, d, part);
-  std::copy_n(part, count, p);
-#endif
-}
 
 // e^x for x <= 0. Highway's Exp makes 0 of NaN, which would hide it from the loss.
 inline FloatVec ExpOrNaN(FloatVec x) { return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(FloatTag(), x)); }
