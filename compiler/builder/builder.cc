@@ -170,6 +170,15 @@ std::vector<Var> GraphBuilder::Op(const std::string& op, std::vector<Var> inputs
   return AddNode(layer, std::move(inputs), std::move(attrs), num_outputs);
 }
 
+std::string GraphBuilder::LayerName(const std::string& op, const std::string& name, Location where) {
+  Layer layer{op, name, where};
+  return Begin(&layer) ? layer.name : "";
+}
+
+void GraphBuilder::Reject(const std::string& op, const std::string& name, const absl::Status& error, Location where) {
+  Fail(Layer{op, name, where}, error);
+}
+
 void GraphBuilder::Update(Var variable, Var value, Location where) {
   if (!status_.ok()) return;
   if (!IsVariable(TypeOf(variable).dtype == DType::kUndefined ? ValueKind::kNode : graph_.value(variable.id).kind)) {
