@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "compiler/ops/testing/op_spec.h"
 #include "gtest/gtest.h"
@@ -7,7 +9,7 @@ namespace {
 
 struct Layer {
   const char* op = "LSTM";
-  int64_t steps = 4, batch = 3, inputs = 5, hidden = 4;
+  int64_t steps = 3, batch = 3, inputs = 3, hidden = 2;
   const char* direction = "forward";
   std::optional<bool> linear_before_reset = std::nullopt;
   const char* nonlinearity = nullptr;
@@ -25,7 +27,7 @@ struct Layer {
   std::string ToString() const {
     return absl::StrCat(op, " ", ShapeToString(x()), " ", hidden, " ", direction,
                         linear_before_reset.has_value() ? *linear_before_reset ? " lbr" : " no lbr" : "",
-                        nonlinearity == nullptr ? "" : nonlinearity);
+                        nonlinearity == nullptr ? "" : absl::StrCat(" ", nonlinearity));
   }
   OpSpec Spec(const std::string& name = "") const {
     OpSpec spec(op);
@@ -97,8 +99,8 @@ TEST(Recurrent, Sizes) {
     int64_t steps, batch, inputs, hidden;
   };
   for (Layer layer : Cells()) {
-    for (const Sizes& s : std::vector<Sizes>{{1, 1, 1, 1}, {1, 4, 3, 2}, {5, 1, 1, 3}, {3, 2, 1, 1}, {2, 5, 9, 17},
-                                             {6, 3, 16, 16}, {2, 2, 33, 7}}) {
+    for (const Sizes& s : std::vector<Sizes>{{1, 1, 1, 1}, {1, 4, 3, 2}, {5, 1, 1, 3}, {3, 2, 1, 1}, {2, 3, 5, 17},
+                                             {4, 2, 19, 2}}) {
       for (bool lengths : {false, true}) {
         layer.steps = s.steps, layer.batch = s.batch, layer.inputs = s.inputs, layer.hidden = s.hidden;
         layer.direction = s.steps % 2 == 0 ? "bidirectional" : "forward";
@@ -109,15 +111,6 @@ TEST(Recurrent, Sizes) {
         layer.ExpectAll(spec).Check();
       }
     }
-  }
-}
-
-TEST(Recurrent, AsLargeAsLayersAre) {
-  for (Layer layer : Cells()) {
-    layer.steps = 11, layer.batch = 16, layer.inputs = 40, layer.hidden = 48, layer.direction = "bidirectional";
-    layer.Spec().Input(layer.x()).Parameter(layer.weight_ih()).InputRange(-0.15, 0.15).Parameter(layer.weight_hh())
-        .InputRange(-0.15, 0.15).Parameter(layer.bias()).Parameter(layer.bias()).IntInput({16}, 0, 11)
-        .ExpectOutput(layer.y()).Check();
   }
 }
 
@@ -220,10 +213,10 @@ TEST(Recurrent, AnyNumberOfSteps) {
 
 TEST(Recurrent, ALengthOutOfRangeStopsTheRun) {
   for (const Layer& layer : Cells()) {
-    for (int32_t bad : {-1, 5, INT32_MIN, INT32_MAX}) {
+    for (int32_t bad : {-1, 4, INT32_MIN, INT32_MAX}) {
       layer.Spec().Input(layer.x()).Parameter(layer.weight_ih()).Parameter(layer.weight_hh()).Absent().Absent()
-          .Given(Tensor::Of<int32_t>({3}, {4, bad, 0})).ExpectOutput(layer.y())
-          .ExpectRunError(ErrorClass::kIndex, absl::StrCat("lengths[1] = ", bad, " is not in [0, 4]"));
+          .Given(Tensor::Of<int32_t>({3}, {3, bad, 0})).ExpectOutput(layer.y())
+          .ExpectRunError(ErrorClass::kIndex, absl::StrCat("lengths[1] = ", bad, " is not in [0, 3]"));
     }
   }
 }

@@ -97,16 +97,6 @@ class RnnKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  // The initial state of a direction in `to`.
-  void Start(const float* from, int64_t d, float* to) const {
-    const int64_t size = call_.state_size();
-    if (from == nullptr) {
-      std::fill_n(to, size, 0.0f);
-    } else {
-      std::copy_n(from + d * size, size, to);
-    }
-  }
-
   void SetStates(MovablePrimitive& p, const float* h, const float* c, float* next_h, float* next_c) const {
     p.Set(DNNL_ARG_SRC_ITER, h);
     p.Set(DNNL_ARG_DST_ITER, next_h);
@@ -121,8 +111,8 @@ class RnnKernel final : public Kernel {
     p.Set(DNNL_ARG_SRC_LAYER, x_);
     p.Set(DNNL_ARG_DST_LAYER, y_ + d * call_.hidden);
     float *h = Scratch(layout_.h), *c = Scratch(layout_.c);
-    Start(h0_, d, h);
-    if (call_.lstm()) Start(c0_, d, c);
+    CopyState(call_, h0_, d, h);
+    if (call_.lstm()) CopyState(call_, c0_, d, c);
     float *h_n = h_n_ + d * size, *c_n = call_.lstm() ? c_n_ + d * size : nullptr;
     SetStates(p, h, c, h_n, c_n);
     if (call_.keeps_workspace) p.Set(DNNL_ARG_WORKSPACE, Workspace(d, layout_.kept.kept));
@@ -143,8 +133,8 @@ class RnnKernel final : public Kernel {
     const int64_t size = call_.state_size(), steps = call_.steps;
     auto h = [&](int64_t s) { return StateBefore(s, d, layout_.kept.h, layout_.h); };
     auto c = [&](int64_t s) { return call_.lstm() ? StateBefore(s, d, layout_.kept.c, layout_.c) : nullptr; };
-    Start(h0_, d, h(0));
-    if (call_.lstm()) Start(c0_, d, c(0));
+    CopyState(call_, h0_, d, h(0));
+    if (call_.lstm()) CopyState(call_, c0_, d, c(0));
     MovablePrimitive& p = primitives_[d];
     float* x = Scratch(layout_.x);
     p.Set(DNNL_ARG_SRC_LAYER, x);

@@ -87,8 +87,8 @@ class RnnBackwardKernel final : public Kernel {
     for (int64_t d = 0; d < call_.directions; ++d) {
       ATH_RETURN_IF_ERROR(SetWeights(d));
       for (int i = 0; i < num_states(); ++i) {
-        Start(state0_[i], d, Scratch(layout_.start) + i * call_.state_size());
-        Start(dstate_[i], d, Scratch(layout_.end) + i * call_.state_size());
+        CopyState(call_, state0_[i], d, Scratch(layout_.start) + i * call_.state_size());
+        CopyState(call_, dstate_[i], d, Scratch(layout_.end) + i * call_.state_size());
       }
       ATH_RETURN_IF_ERROR(call_.stepwise() ? RunSteps(d) : RunWhole(d));
       ATH_RETURN_IF_ERROR(StoreWeights(d));
@@ -108,16 +108,6 @@ class RnnBackwardKernel final : public Kernel {
     return reinterpret_cast<const float*>(Workspace(d, offset)) + s * call_.state_size();
   }
   static const float* At(const float* p, int64_t offset) { return p == nullptr ? nullptr : p + offset; }
-
-  // A direction's state, zero where there is none.
-  void Start(const float* from, int64_t d, float* to) const {
-    const int64_t size = call_.state_size();
-    if (from == nullptr) {
-      std::fill_n(to, size, 0.0f);
-    } else {
-      std::copy_n(from + d * size, size, to);
-    }
-  }
 
   absl::Status SetWeights(int64_t d) {
     const int64_t rows = call_.gates() * call_.hidden;

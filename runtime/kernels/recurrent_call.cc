@@ -173,6 +173,15 @@ void SplitBiasGradient(const RecurrentCall& call, const float* joined, float* db
   }
 }
 
+void CopyState(const RecurrentCall& call, const float* states, int64_t d, float* to) {
+  const int64_t size = call.state_size();
+  if (states == nullptr) {
+    std::fill_n(to, size, 0.0f);
+  } else {
+    std::copy_n(states + d * size, size, to);
+  }
+}
+
 void CopyRunning(const int32_t* lengths, int64_t t, int64_t rows, int64_t size, const float* from, int64_t from_stride,
                  float* to, int64_t to_stride) {
   for (int64_t n = 0; n < rows; ++n) {

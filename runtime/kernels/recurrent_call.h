@@ -118,8 +118,10 @@ struct RecurrentWorkspace {
   int64_t h = 0, c = 0;
 };
 
-// Of the rows [n, begin..begin + size) of matrices with these leading dimensions: to = from where the sequence goes on
-// at step t, and 0 else.
+// to = the state of direction d among `states`, zero where that is null.
+void CopyState(const RecurrentCall& call, const float* states, int64_t d, float* to);
+// Of the first `size` elements of rows of these strides: to = from where the sequence goes on at step t, and 0 else. They
+// may be the same.
 void CopyRunning(const int32_t* lengths, int64_t t, int64_t rows, int64_t size, const float* from, int64_t from_stride,
                  float* to, int64_t to_stride);
 // to = from where the sequence has ended.
