@@ -9,7 +9,7 @@ namespace {
 struct Case {
   std::string name;
   Shape x, y;
-  Ints kernel = {}, strides = {1, 1}, pads = {0, 0, 0, 0};
+  Ints kernel = {}, strides = {}, pads = {};
 };
 
 const std::vector<Case>& Cases() {
@@ -28,18 +28,29 @@ const std::vector<Case>& Cases() {
       {"one row", {1, 2, 1, 9}, {1, 2, 1, 4}, {1, 3}, {1, 2}},
       {"window of 255", {1, 2, 16, 18}, {1, 2, 2, 2}, {15, 17}},
       {"window of 256", {1, 2, 17, 16}, {1, 2, 2, 1}, {16, 16}},
+      {"1d", {2, 3, 11}, {2, 3, 5}, {3}, {2}},
+      {"1d, padded on one side", {2, 3, 7}, {2, 3, 4}, {4}, {2}, {3, 0}},
+      {"1d, a block of channels", {1, 16, 8}, {1, 16, 4}, {2}, {2}},
+      {"1d, size 1", {1, 1, 1}, {1, 1, 1}, {1}},
+      {"1d, window of 256", {1, 2, 258}, {1, 2, 2}, {256}, {2}},
+      {"3d", {2, 3, 4, 5, 6}, {2, 3, 2, 2, 3}, {2, 2, 2}, {2, 2, 2}},
+      {"3d, overlapping, padded", {1, 2, 3, 4, 3}, {1, 2, 2, 4, 2}, {2, 3, 2}, {2, 1, 2}, {0, 1, 1, 1, 1, 0}},
+      {"3d, a block of channels", {1, 16, 2, 4, 4}, {1, 16, 1, 2, 2}, {2, 2, 2}, {2, 2, 2}},
+      {"3d, size 1", {1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}, {1, 1, 1}},
   };
   return *cases;
 }
 
 OpSpec Make(const char* op, const Case& c) {
   OpSpec spec(op);
-  spec.Name(c.name).Attr("kernel", c.kernel).Attr("strides", c.strides).Attr("pads", c.pads);
+  spec.Name(c.name).Attr("kernel", c.kernel);
+  if (!c.strides.empty()) spec.Attr("strides", c.strides);
+  if (!c.pads.empty()) spec.Attr("pads", c.pads);
   return spec;
 }
 
-DType WorkspaceOf(const Case& c) { return c.kernel[0] * c.kernel[1] < 256 ? DType::kU8 : DType::kS32; }
-Ints SizeOf(const Case& c) { return {c.x[2], c.x[3]}; }
+DType WorkspaceOf(const Case& c) { return *NumElements(c.kernel) < 256 ? DType::kU8 : DType::kS32; }
+Ints SizeOf(const Case& c) { return Ints(c.x.begin() + 2, c.x.end()); }
 
 Tensor Image() { return Tensor::Of<float>({1, 1, 3, 3}, {1, 2, 3, 6, 5, 4, 7, 8, 9}); }
 
@@ -67,7 +78,7 @@ TEST(MaxPoolGrad, FollowsTheWorkspace) {
       .ExpectValues({0, 0, 0, 0, 111, 1000, 0, 0, 0}).NotDifferentiable().Check();
   for (const Case& c : Cases()) {
     Make("MaxPoolGrad", c).Attr("input_size", SizeOf(c)).Input(c.y)
-        .IntInput(c.y, 0, c.kernel[0] * c.kernel[1] - 1, WorkspaceOf(c)).ExpectOutput(c.x).SymbolicBatch()
+        .IntInput(c.y, 0, *NumElements(c.kernel) - 1, WorkspaceOf(c)).ExpectOutput(c.x).SymbolicBatch()
         .NotDifferentiable().Check();
   }
 }
@@ -105,13 +116,6 @@ TEST(AvgPool, AllCases) {
   }
 }
 
-TEST(GlobalAvgPool, AllCases) {
-  OpSpec("GlobalAvgPool").Given(Image()).ExpectOutput({1, 1, 1, 1}).ExpectValues({5}).Check();
-  OpSpec("GlobalAvgPool").Name("channels").Input({3, 20, 7, 7}).ExpectOutput({3, 20, 1, 1}).SymbolicBatch().Check();
-  OpSpec("GlobalAvgPool").Name("oblong").Input({2, 16, 1, 9}).ExpectOutput({2, 16, 1, 1}).SymbolicBatch().Check();
-  OpSpec("GlobalAvgPool").Name("size 1").Input({2, 3, 1, 1}).ExpectOutput({2, 3, 1, 1}).Check();
-}
-
 TEST(PoolErrors, Attributes) {
   for (const char* op : {"MaxPool", "AvgPool"}) {
     auto spec = [&](Ints kernel, Ints strides = {1, 1}, Ints pads = {0, 0, 0, 0}) {
@@ -134,20 +138,21 @@ TEST(PoolErrors, Attributes) {
 }
 
 TEST(PoolErrors, ShapesAndTypes) {
-  for (const char* op : {"MaxPool", "AvgPool", "GlobalAvgPool"}) {
+  for (const char* op : {"MaxPool", "AvgPool"}) {
     auto spec = [&](Shape x) {
       OpSpec s(op);
-      if (op != std::string("GlobalAvgPool")) s.Attr("kernel", Ints{2, 2});
-      s.Input(std::move(x)).ExpectOutput({1, 2, 4, 4});
+      s.Attr("kernel", Ints{2, 2}).Input(std::move(x)).ExpectOutput({1, 2, 4, 4});
       return s;
     };
-    spec({1, 2, 5}).ExpectError(ErrorClass::kShape, "of rank 3, expected rank 4");
+    spec({1, 2}).ExpectError(ErrorClass::kShape, "of rank 2, expected rank 3 to 5");
+    spec({1, 2, 5, 5, 5, 5}).ExpectError(ErrorClass::kShape, "of rank 6");
+    spec({1, 2, 5}).ExpectError(ErrorClass::kAttr, "\"kernel\" = [2,2] must have 1 numbers");
+    spec({1, 2, 5, 5, 5}).ExpectError(ErrorClass::kAttr, "\"kernel\" = [2,2] must have 3 numbers");
     spec({0, 2, 5, 5}).ExpectError(ErrorClass::kShape, "it is empty");
     spec({1, 0, 5, 5}).ExpectError(ErrorClass::kShape, "it is empty");
     spec({1, 2, 0, 5}).ExpectError(ErrorClass::kShape, "it is empty");
-    OpSpec ints(op);
-    if (op != std::string("GlobalAvgPool")) ints.Attr("kernel", Ints{2, 2});
-    ints.IntInput({1, 2, 5, 5}, 0, 3).ExpectOutput({1, 2, 4, 4}).ExpectError(ErrorClass::kDtype, "\"x\" is s32");
+    OpSpec(op).Attr("kernel", Ints{2, 2}).IntInput({1, 2, 5, 5}, 0, 3).ExpectOutput({1, 2, 4, 4})
+        .ExpectError(ErrorClass::kDtype, "\"x\" is s32");
   }
 }
 

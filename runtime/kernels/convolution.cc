@@ -1,9 +1,11 @@
 // oneDNN's convolutions, and the choice of their layouts.
 //   convolution                   (x, w[, bias], post-op operands...) -> y
-//   convolution_backward_data     (dy, w) -> dx
+//   convolution_backward_data     (dy, w[, bias]) -> dx
 //   convolution_backward_weights  (x, dy) -> (dw[, dbias])
-// attrs: strides, pads (all begins, then all ends), dilations (1: dense), groups, bias (an input of the first, an
-// output of the last). x is [N,I,spatial..] of one to three spatial dimensions, w is [O,I/groups,k..]. f32.
+// attrs: strides, pads (all begins, then all ends), dilations (1: dense), groups, bias (an input of the first two, an
+// output of the last; the second may leave it out). x is [N,I,spatial..] of one to three spatial dimensions, w is
+// [O,I/groups,k..]. f32. The second is also the transposed convolution of dy; its bias, which oneDNN does not add, is
+// added to dx in a second pass over it.
 //
 // Layouts: every candidate is made, and the one that convolution_cost.h estimates fastest is taken, the reorders from
 // what is given included. Layouts already decided therefore stay wherever that costs little: the plain input of the
@@ -13,7 +15,9 @@
 #include <array>
 #include <map>
 
+#include "runtime/kernels/convolution_bias.h"
 #include "runtime/kernels/convolution_call.h"
+#include "runtime/kernels/convolution_lift.h"
 #include "runtime/kernels/post_op_operands.h"
 #include "runtime/onednn/dnnl.h"
 
@@ -26,7 +30,11 @@ using dnnl::convolution_forward;
 
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-dnnl::memory::desc BiasDesc(const ConvolutionCall& c) { return c.has_bias ? ToDnnl(c.bias) : dnnl::memory::desc(); }
+bool AddsBiasLast(const ConvolutionCall& c) { return c.has_bias && c.pass == ConvPass::kBackwardData; }
+
+dnnl::memory::desc BiasDesc(const ConvolutionCall& c) {
+  return c.has_bias && !AddsBiasLast(c) ? ToDnnl(c.bias) : dnnl::memory::desc();
+}
 
 convolution_forward::primitive_desc MakeForward(const ConvolutionCall& c, const dnnl::primitive_attr& attr) {
   return convolution_forward::primitive_desc(CpuEngine(), dnnl::prop_kind::forward_training, kDirect, ToDnnl(c.x),
@@ -180,17 +188,24 @@ absl::Status NoImplementation(const CallSpec& spec, const ConvolutionCall& c) {
   return CallError(spec, "oneDNN has no convolution of %s by %s to %s", c.x.ToString(), c.w.ToString(), c.y.ToString());
 }
 
+// Whether the layouts have names in the call too, and its bias can be added.
+bool CanSay(const ConvolutionCall& c) {
+  auto unlifted = [&](const std::string& layout) { return !c.lifted || UnliftedLayout(layout, 3).has_value(); };
+  std::optional<std::string> w = WeightLayout(c);
+  if (!w || !unlifted(*w) || !unlifted(c.x.layout) || !unlifted(c.y.layout)) return false;
+  return !AddsBiasLast(c) || ChannelBias::Of(c.x).has_value();
+}
+
 absl::StatusOr<ConvolutionCall> FastestLayouts(const CallSpec& spec, const ConvolutionCall& given, Maker& maker) {
   for (const Candidate& candidate : Candidates(given, maker)) {
     auto x = NameLayout(candidate.made.x, given.x), w = NameLayout(candidate.made.w, given.w),
          y = NameLayout(candidate.made.y, given.y);
     if (!x.ok() || !w.ok() || !y.ok()) continue;  // a layout without a name
-    if (given.groups > 1 && !UngroupedLayout(w->layout, given.w.dims[1])) continue;
     ConvolutionCall chosen = given;
     chosen.x = *std::move(x);
     chosen.w = *std::move(w);
     chosen.y = *std::move(y);
-    return chosen;
+    if (CanSay(chosen)) return chosen;
   }
   return NoImplementation(spec, given);
 }
@@ -223,8 +238,9 @@ absl::StatusOr<CallSpec> SettleOperands(CallSpec spec, const ConvolutionCall& c,
   return spec;
 }
 
-absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
+absl::StatusOr<KernelInfo> QueryImages(const CallSpec& spec, bool lifted) {
   ATH_ASSIGN_OR_RETURN(ConvolutionCall given, ReadConvolution(spec));
+  given.lifted = lifted;
   KernelInfo info;
   absl::Status status = CatchDnnl(spec, [&]() -> absl::Status {
     const size_t rank = given.y.dims.size();
@@ -257,7 +273,40 @@ absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
   return info;
 }
 
-absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
+absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
+  if (!IsOneDimensional(spec)) return QueryImages(spec, /*lifted=*/false);
+  ATH_ASSIGN_OR_RETURN(KernelInfo info, QueryImages(Lifted(spec), /*lifted=*/true));
+  Unlift(spec, &info);
+  return info;
+}
+
+// A primitive, and behind it the bias added to its result.
+class BiasedKernel final : public Kernel {
+ public:
+  BiasedKernel(std::unique_ptr<Kernel> primitive, ChannelBias bias, int threads)
+      : primitive_(std::move(primitive)), channel_bias_(bias), threads_(threads) {}
+
+  absl::Status Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void* scratch) override {
+    bias_ = static_cast<const float*>(inputs[2]);
+    images_ = static_cast<float*>(outputs[0]);
+    return primitive_->Bind(inputs, outputs, scratch);
+  }
+
+  absl::Status Run() override {
+    ATH_RETURN_IF_ERROR(primitive_->Run());
+    channel_bias_.Run(bias_, images_, threads_);
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::unique_ptr<Kernel> primitive_;
+  const ChannelBias channel_bias_;
+  const int threads_;
+  const float* bias_ = nullptr;
+  float* images_ = nullptr;
+};
+
+absl::StatusOr<std::unique_ptr<Kernel>> CreateImages(const CallSpec& spec) {
   ATH_ASSIGN_OR_RETURN(ConvolutionCall c, ReadConvolution(spec));
   std::unique_ptr<Kernel> kernel;
   absl::Status status = CatchDnnl(spec, [&]() -> absl::Status {
@@ -273,13 +322,21 @@ absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
     args.push_back({p.x_arg, p.x_source, p.x, made.x});
     args.push_back({p.w_arg, p.w_source, p.w, made.w});
     args.push_back({p.y_arg, p.y_source, p.y, made.y});
-    if (c.has_bias) args.push_back({p.bias_arg, p.bias_source, p.bias, ToDnnl(c.bias)});
+    if (c.has_bias && !AddsBiasLast(c)) args.push_back({p.bias_arg, p.bias_source, p.bias, ToDnnl(c.bias)});
     args.push_back({DNNL_ARG_SCRATCHPAD, PrimitiveArg::kScratch, 0, made.scratchpad});
     kernel = std::make_unique<PrimitiveKernel>(dnnl::primitive(made.pd.get()), std::move(args));
+    if (!AddsBiasLast(c)) return absl::OkStatus();
+    std::optional<ChannelBias> bias = ChannelBias::Of(c.x);
+    if (!bias) return CallError(spec, "it adds no bias to %s", c.x.ToString());
+    kernel = std::make_unique<BiasedKernel>(std::move(kernel), *bias, spec.threads);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
   return kernel;
+}
+
+absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
+  return CreateImages(IsOneDimensional(spec) ? Lifted(spec) : spec);
 }
 
 ATH_REGISTER_KERNEL((KernelDef{"convolution", &Query, &Create, {}}));

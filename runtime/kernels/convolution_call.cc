@@ -56,7 +56,8 @@ absl::Status CheckShapes(const CallSpec& spec, const ConvolutionCall& c) {
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "x", c.x, x));
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "w", c.w, c.w.dims));
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "y", c.y, y));
-  return c.has_bias ? CheckOperand(spec, "bias", c.bias, {y[1]}) : absl::OkStatus();
+  return c.has_bias ? CheckOperand(spec, "bias", c.bias, {c.pass == ConvPass::kBackwardData ? x[1] : y[1]})
+                    : absl::OkStatus();
 }
 
 // Renames the dimensions from `first` on: "Acde16a" is "Abcd16a" when those from 'c' on move by -1.
@@ -104,7 +105,7 @@ ConvolutionPlaces PlacesOf(ConvPass pass) {
     case ConvPass::kForward:
       return {in, in, out, in, 0, 1, 0, 2, DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS};
     case ConvPass::kBackwardData:
-      return {out, in, in, in, 0, 1, 0, -1, DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0};
+      return {out, in, in, in, 0, 1, 0, 2, DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0};
     case ConvPass::kBackwardWeights:
       return {in, out, in, out, 0, 0, 1, 1, DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_BIAS};
   }
@@ -140,12 +141,15 @@ std::optional<std::string> UngroupedLayout(const std::string& layout, int64_t ou
 absl::StatusOr<ConvolutionCall> ReadConvolution(const CallSpec& spec) {
   ConvolutionCall c;
   c.pass = PassOf(spec);
-  if (c.pass != ConvPass::kBackwardData) ATH_RETURN_IF_ERROR(ReadAttr(spec, "bias", &c.has_bias));
+  if (c.pass != ConvPass::kBackwardData || spec.attrs.Has("bias")) {
+    ATH_RETURN_IF_ERROR(ReadAttr(spec, "bias", &c.has_bias));
+  }
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "groups", &c.groups));
   if (c.pass == ConvPass::kForward) {
     ATH_RETURN_IF_ERROR(CheckOperandCounts(spec, c.has_bias ? 3 : 2, 1));
   } else {
-    ATH_RETURN_IF_ERROR(CheckOperands(spec, 2, c.has_bias ? 2 : 1));
+    const bool bias_in = c.has_bias && c.pass == ConvPass::kBackwardData;
+    ATH_RETURN_IF_ERROR(CheckOperands(spec, bias_in ? 3 : 2, c.has_bias && !bias_in ? 2 : 1));
   }
   const ConvolutionPlaces p = PlacesOf(c.pass);
   auto at = [&](PrimitiveArg::Source s, int i) { return s == PrimitiveArg::kInput ? spec.inputs[i] : spec.outputs[i]; };
@@ -163,6 +167,11 @@ absl::StatusOr<ConvolutionCall> ReadConvolution(const CallSpec& spec) {
   return c;
 }
 
+std::optional<std::string> WeightLayout(const ConvolutionCall& c) {
+  if (c.groups == 1) return c.w.layout;
+  return UngroupedLayout(c.w.layout, c.w.dims[1]);
+}
+
 void WriteConvolution(const ConvolutionCall& c, std::vector<MemoryDesc>* inputs, std::vector<MemoryDesc>* outputs) {
   const ConvolutionPlaces p = PlacesOf(c.pass);
   auto at = [&](PrimitiveArg::Source s, int i) -> MemoryDesc& {
@@ -170,7 +179,7 @@ void WriteConvolution(const ConvolutionCall& c, std::vector<MemoryDesc>* inputs,
   };
   at(p.x_source, p.x) = c.x;
   MemoryDesc& w = at(p.w_source, p.w);
-  w.layout = c.groups == 1 ? c.w.layout : UngroupedLayout(c.w.layout, c.w.dims[1]).value_or("");
+  w.layout = WeightLayout(c).value_or("");
   at(p.y_source, p.y) = c.y;
   if (c.has_bias) at(p.bias_source, p.bias) = c.bias;
 }

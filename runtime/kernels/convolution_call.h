@@ -16,6 +16,7 @@ namespace athanor {
 struct ConvolutionCall {
   ConvPass pass = ConvPass::kForward;
   bool has_bias = false;
+  bool lifted = false;  // a call along one dimension: see convolution_lift.h
   int64_t groups = 1;
   dnnl::memory::dims strides, dilations, pads_begin, pads_end;  // as oneDNN counts them: a dense kernel's dilation is 0
   // As oneDNN sees them: w is [groups,O/groups,I/groups,k..] for more than one group, and undecided where its layout
@@ -41,6 +42,9 @@ ConvolutionPlaces PlacesOf(ConvPass pass);
 
 // PLAN error for a call that is not one of oneDNN's convolutions of f32; the spatial sizes are left to oneDNN.
 absl::StatusOr<ConvolutionCall> ReadConvolution(const CallSpec& spec);
+
+// The layout of w by its shape in the call; nullopt where it has none there.
+std::optional<std::string> WeightLayout(const ConvolutionCall& c);
 
 // Puts the descriptions of the operands back into their places. The layout of w must have a name there.
 void WriteConvolution(const ConvolutionCall& c, std::vector<MemoryDesc>* inputs, std::vector<MemoryDesc>* outputs);

@@ -57,6 +57,9 @@ std::vector<Problem> Problems() {
       {"depthwise", {2, 19, 7, 7}, 19, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 19},
       {"depthwise, two a channel", {2, 6, 7, 7}, 12, {3, 3}, {2, 2}, {0, 1, 1, 0}, {1, 1}, 6},
       {"one dimension", {2, 5, 17}, 9, {4}, {3}, {1, 2}, {2}},
+      {"one dimension, blocks", {2, 32, 11}, 16, {3}, {1}, {1, 1}, {1}},
+      {"one dimension, depthwise", {2, 16, 9}, 16, {3}, {2}, {0, 1}, {1}, 16},
+      {"one dimension, groups", {2, 6, 9}, 8, {3}, {1}, {2, 0}, {2}, 2},
       {"three dimensions", {1, 3, 5, 6, 4}, 4, {2, 3, 2}, {1, 2, 1}, {0, 1, 1, 1, 0, 0}, {1, 1, 2}},
   };
 }
@@ -205,18 +208,38 @@ TEST_P(Convolution, BackwardWeightsInEveryLayout) {
   }
 }
 
+// A transposed convolution: dx + bias.
+TEST_P(Convolution, BackwardDataWithBiasInEveryLayout) {
+  for (const Problem& p : Problems()) {
+    Tensor dy = RandomTensor(p.y(), 1), w = RandomTensor(p.w(), 2), b = RandomTensor({p.x[1]}, 3);
+    std::vector<double> want = BackwardData(p, dy, w);
+    for (size_t i = 0; i < want.size(); ++i) want[i] += b.as<float>()[ChannelOf(p.x, i)];
+    for (const std::string& layout : Layouts(p.x.size())) {
+      for (const std::string& to : {std::string(), layout == "any" ? std::string() : layout}) {
+        SCOPED_TRACE(absl::StrCat(p.name, ", dy ", layout, ", dx ", to));
+        auto dx = Call("convolution_backward_data", p, threads()).Attr("bias", true).In(dy.Clone(), layout)
+                      .In(w.Clone(), "any").In(b.Clone()).Out(p.x, DType::kF32, to).Run();
+        ASSERT_TRUE(dx.ok()) << dx.status();
+        ExpectClose(dx->outputs[0], want);
+        ExpectZeroPadding(*dx, 0);
+      }
+    }
+  }
+}
+
 // y = sigmoid(relu(conv(x) + bias) * scale[channel] + residual): the last leaves something in padding if it can.
 TEST_P(Convolution, FusedOperations) {
   for (const Problem& p : Problems()) {
-    if (p.spatial() != 2) continue;
+    Shape channels(p.spatial() + 1, 1);
+    channels[0] = p.out_channels;
     Tensor x = RandomTensor(p.x, 1), w = RandomTensor(p.w(), 2), b = RandomTensor({p.out_channels}, 3);
-    Tensor scale = RandomTensor({p.out_channels, 1, 1}, 4), residual = RandomTensor(p.y(), 5);
+    Tensor scale = RandomTensor(channels, 4), residual = RandomTensor(p.y(), 5);
     std::vector<double> want = Forward(p, x, w, &b);
     for (size_t i = 0; i < want.size(); ++i) {
       double v = std::max(want[i], 0.0) * scale.as<float>()[ChannelOf(p.y(), i)] + residual.as<float>()[i];
       want[i] = 1 / (1 + std::exp(-v));
     }
-    for (const std::string& layout : Layouts(4)) {
+    for (const std::string& layout : Layouts(p.x.size())) {
       SCOPED_TRACE(absl::StrCat(p.name, ", residual ", layout));
       auto y = Call("convolution", p, threads()).Attr("bias", true)
                    .Fuse({"ReLU", {}, -1}).Fuse({"Mul", {}, 3}).Fuse({"Add", {}, 4}).Fuse({"Sigmoid", {}, -1})
@@ -242,6 +265,8 @@ std::vector<Problem> Layers() {
       {"ResNet stem", {8, 3, 112, 112}, 64, {7, 7}, {2, 2}, {3, 3, 3, 3}, {1, 1}},
       {"depthwise", {8, 64, 56, 56}, 64, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 64},
       {"grouped", {8, 64, 28, 28}, 64, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 4},
+      {"one dimension", {16, 64, 512}, 64, {3}, {1}, {1, 1}, {1}},
+      {"one dimension, depthwise", {16, 64, 512}, 64, {3}, {1}, {1, 1}, {1}, 64},
   };
 }
 
@@ -336,6 +361,23 @@ TEST(ConvolutionErrors, DamagedCallsAreRefused) {
   refused(with(call().Fuse({"Add", {}, 2}), good.x, good.w(), good.y()), "reads input 2");
   refused(call().In(CountingTensor(DType::kS32, good.x)).In(RandomTensor(good.w(), 1)).Out(good.y()), "expected f32");
   refused(Call("convolution_backward_data", good, 1).In(RandomTensor(good.y(), 1)).Out(good.x), "has 1 inputs");
+  auto data = [&](bool bias) {
+    return Call("convolution_backward_data", good, 1).Attr("bias", bias).In(RandomTensor(good.y(), 1))
+        .In(RandomTensor(good.w(), 2));
+  };
+  refused(data(true).Out(good.x), "has 2 inputs");
+  refused(data(true).In(RandomTensor({6}, 3)).Out(good.x), "bias is f32[6]:a, expected f32[4]");
+  refused(data(false).In(RandomTensor({4}, 3)).Out(good.x), "has 3 inputs");
+  refused(data(false).Attr("bias", 1).Out(good.x), "\"bias\" is of the wrong type");
+
+  const Problem line = {"", {2, 4, 5}, 6, {3}, {1}, {1, 1}, {1}};
+  auto on_line = [&] { return Call("convolution", line, 1).Attr("bias", false); };
+  ASSERT_TRUE(with(on_line(), line.x, line.w(), line.y()).Run().ok());
+  refused(with(on_line().Attr("strides", Ints{1, 1}), line.x, line.w(), line.y()), "not for 1 spatial dimensions");
+  refused(with(on_line().Attr("pads", Ints{1}), line.x, line.w(), line.y()), "pads [1]");
+  refused(with(on_line().Attr("groups", 4), line.x, line.w(), line.y()), "4 groups");
+  refused(with(on_line(), line.x, line.w(), {2, 6, 4}), "oneDNN");
+  refused(with(on_line(), line.x, {6, 4}, line.y()), "do not fit");
 }
 
 TEST(ConvolutionErrors, ACallOfOtherLayoutsThanItsPlanWasMadeForIsRefused) {

@@ -2,13 +2,14 @@
 //   pooling           (x) -> (y[, workspace])       workspace: with training and algorithm "max"
 //   pooling_backward  (dy[, workspace]) -> dx       workspace: with algorithm "max"
 // attrs: algorithm ("max", "avg_include_padding", "avg_exclude_padding"), kernel, strides, pads (all begins, then all
-// ends), training (of the first). x is f32 [N,C,spatial..] of one to three spatial dimensions. The workspace holds the
+// ends), dilations (1: dense; may be left out), training (of the first). x is f32 [N,C,spatial..] of one to three spatial dimensions. The workspace holds the
 // position of each maximum in its window: u8, or s32 for windows of more than 256 elements. Of equal maxima the first
 // counts. A NaN is skipped: an average carries it on, a maximum does not.
 //
 // Layouts: as x lies (backward: as the workspace, or dy) wherever oneDNN is optimised for that, else in blocks of
 // channels. For AVX2 row-major is not optimised: LeNet's first pool at batch 64 takes 1100 us forward and 350 backward
-// so, and 47 and 52 in blocks, with 45 to reorder; for AVX-512 137 and 165 row-major, 50 and 55 in blocks.
+// so, and 47 and 52 in blocks, with 45 to reorder; for AVX-512 137 and 165 row-major, 50 and 55 in blocks. Of a dilated
+// window oneDNN has its reference only.
 #include <algorithm>
 #include <utility>
 
@@ -26,7 +27,7 @@ struct Pooling {
   bool backward = false;
   bool has_workspace = false;
   algorithm alg = algorithm::pooling_max;
-  dnnl::memory::dims kernel, strides, dilations, pads_begin, pads_end;
+  dnnl::memory::dims kernel, strides, dilations, pads_begin, pads_end;  // a dense window's dilation is 0
   MemoryDesc x, y;       // or their gradients
   MemoryDesc workspace;  // undefined without one
 };
@@ -38,7 +39,7 @@ bool AllIn(const Ints& values, int64_t least) {
 
 absl::Status ReadAttributes(const CallSpec& spec, Pooling* p) {
   std::string name;
-  Ints kernel, strides, pads;
+  Ints kernel, strides, pads, dilations;
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "algorithm", &name));
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "kernel", &kernel));
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "strides", &strides));
@@ -51,19 +52,23 @@ absl::Status ReadAttributes(const CallSpec& spec, Pooling* p) {
     return CallError(spec, "unknown algorithm \"%s\"", name);
   }
   const size_t spatial = kernel.size();
-  if (spatial < 1 || spatial > 3 || strides.size() != spatial || pads.size() != 2 * spatial || !AllIn(kernel, 1) ||
-      !AllIn(strides, 1) || !AllIn(pads, 0)) {
-    return CallError(spec, "kernel %s, strides %s and pads %s are not those of a pool", AttrToString(kernel),
-                     AttrToString(strides), AttrToString(pads));
+  dilations.assign(spatial, 1);
+  if (spec.attrs.Has("dilations")) ATH_RETURN_IF_ERROR(ReadAttr(spec, "dilations", &dilations));
+  if (spatial < 1 || spatial > 3 || strides.size() != spatial || pads.size() != 2 * spatial ||
+      dilations.size() != spatial || !AllIn(kernel, 1) || !AllIn(strides, 1) || !AllIn(pads, 0) ||
+      !AllIn(dilations, 1)) {
+    return CallError(spec, "kernel %s, strides %s, pads %s and dilations %s are not those of a pool",
+                     AttrToString(kernel), AttrToString(strides), AttrToString(pads), AttrToString(dilations));
   }
   p->kernel = kernel;
   p->strides = strides;
-  p->dilations.assign(spatial, 0);
+  for (int64_t d : dilations) p->dilations.push_back(d - 1);
   p->pads_begin.assign(pads.begin(), pads.begin() + spatial);
   p->pads_end.assign(pads.begin() + spatial, pads.end());
   for (size_t i = 0; i < spatial; ++i) {
     // Else a window may hold nothing but padding, and has no maximum.
-    if (p->pads_begin[i] >= kernel[i] || p->pads_end[i] >= kernel[i]) {
+    const int64_t reach = (kernel[i] - 1) * dilations[i];  // at most 2^60
+    if (p->pads_begin[i] > reach || p->pads_end[i] > reach) {
       return CallError(spec, "pads %s are not smaller than the kernel %s", AttrToString(pads), AttrToString(kernel));
     }
   }

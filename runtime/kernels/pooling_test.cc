@@ -18,12 +18,15 @@ struct Problem {
   std::string name;
   Shape x;  // [N,C,spatial..]
   Ints kernel, strides, pads;
+  Ints dilations = {};  // empty: dense
 
   size_t spatial() const { return kernel.size(); }
+  int64_t dilation(size_t d) const { return dilations.empty() ? 1 : dilations[d]; }
   Shape y() const {
     Shape y = {x[0], x[1]};
     for (size_t d = 0; d < spatial(); ++d) {
-      y.push_back((x[2 + d] + pads[d] + pads[spatial() + d] - kernel[d]) / strides[d] + 1);
+      const int64_t extent = (kernel[d] - 1) * dilation(d) + 1;
+      y.push_back((x[2 + d] + pads[d] + pads[spatial() + d] - extent) / strides[d] + 1);
     }
     return y;
   }
@@ -46,6 +49,10 @@ std::vector<Problem> Problems() {
       {"size 1", {1, 1, 1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}},
       {"one dimension", {2, 5, 17}, {4}, {3}, {1, 2}},
       {"three dimensions", {1, 3, 5, 6, 4}, {2, 3, 2}, {1, 2, 1}, {0, 1, 1, 1, 0, 0}},
+      {"one dimension, blocks", {2, 16, 12}, {3}, {2}, {1, 1}},
+      {"three dimensions, blocks", {1, 16, 4, 4, 4}, {2, 2, 2}, {2, 2, 2}, {0, 0, 0, 0, 0, 0}},
+      {"dilated", {2, 5, 9, 8}, {2, 3}, {1, 2}, {1, 0, 2, 3}, {3, 2}},
+      {"dilated along one dimension", {2, 16, 9}, {3}, {2}, {2, 1}, {2}},
   };
 }
 
@@ -56,7 +63,7 @@ void ForEachElement(const Problem& p, F&& f) {
     ForEachIndex(p.kernel, [&](const Shape& tap, int64_t) {
       Shape x = {y[0], y[1]};
       for (size_t d = 0; d < p.spatial(); ++d) {
-        const int64_t at = y[2 + d] * p.strides[d] - p.pads[d] + tap[d];
+        const int64_t at = y[2 + d] * p.strides[d] - p.pads[d] + tap[d] * p.dilation(d);
         if (at < 0 || at >= p.x[2 + d]) return f(int64_t{-1}, y_at);
         x.push_back(at);
       }
@@ -110,6 +117,7 @@ std::vector<double> Backward(const Problem& p, const std::string& algorithm, con
 TestCall Call(const std::string& kernel, const std::string& algorithm, const Problem& p, int threads) {
   TestCall call(kernel);
   call.Attr("algorithm", AttrValue(algorithm)).Attr("kernel", p.kernel).Attr("strides", p.strides).Attr("pads", p.pads);
+  if (!p.dilations.empty()) call.Attr("dilations", p.dilations);
   return call.Threads(threads);
 }
 
@@ -265,6 +273,9 @@ TEST(PoolingErrors, DamagedCallsAreRefused) {
   refused(call(good.x, good.y()).Attr("strides", Ints{2}), "strides [2]");
   refused(call(good.x, good.y()).Attr("pads", Ints{0, 0, -1, 0}), "pads [0,0,-1,0]");
   refused(call(good.x, good.y()).Attr("pads", Ints{0, 2, 0, 0}), "not smaller than the kernel");
+  refused(call(good.x, good.y()).Attr("dilations", Ints{1}), "dilations [1]");
+  refused(call(good.x, good.y()).Attr("dilations", Ints{1, 0}), "dilations [1,0]");
+  refused(call(good.x, good.y()).Attr("dilations", Ints{1, 5}), "oneDNN");
   refused(call(good.x, {2, 4, 3}), "not of rank 4");
   refused(call(good.x, {2, 5, 3, 3}), "expected f32[2,4,3,3]");
   refused(call(good.x, {2, 4, 3, 4}), "oneDNN");
