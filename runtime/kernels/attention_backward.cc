@@ -33,6 +33,16 @@ struct QueryBlockData {
   float *max, *inverse, *d;  // by query
 };
 
+// sum[i] += sum over the rows of a and b of a[.,i] b[.,i].
+void AddProducts(const float* a, const float* b, int64_t rows, int64_t width, float* sum) {
+  const FloatTag d;
+  for (int64_t i = 0; i < width; i += FloatLanes()) {
+    FloatVec s = hn::Load(d, sum + i);
+    for (int64_t j = i; j < rows * width; j += width) s = hn::MulAdd(hn::Load(d, a + j), hn::Load(d, b + j), s);
+    hn::Store(s, d, sum + i);
+  }
+}
+
 QueryBlockData LoadQueries(const AttentionCall& call, const AttentionOperands& o, int64_t group, int64_t query,
                            int64_t rows, float* scratch) {
   const int64_t width = call.query_block;
@@ -54,11 +64,12 @@ QueryBlockData LoadQueries(const AttentionCall& call, const AttentionOperands& o
     const float* stats = o.stats + 2 * (group * call.queries + query + i);
     data.max[i] = stats[0];
     data.inverse[i] = stats[1];
-    double sum = 0;
-    for (int64_t e = 0; e < call.value_size; ++e) {
-      sum += static_cast<double>(o.dy[at + i * v_stride + e]) * o.y[at + i * v_stride + e];
-    }
-    data.d[i] = static_cast<float>(sum);
+  }
+  // In the order in which a product adds up: where a query sees one key, the gradient by its score is 0 to the last bit.
+  for (int64_t e = 0; e < call.value_size; e += kKeyBlock) {
+    const int64_t count = std::min(kKeyBlock, call.value_size - e);
+    PackTransposed(o.y + at + e, v_stride, rows, count, 1, width, data.p);
+    AddProducts(data.p, data.dy + e * width, count, width, data.d);
   }
   return data;
 }
