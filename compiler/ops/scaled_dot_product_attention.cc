@@ -291,8 +291,9 @@ std::vector<AttrDef> Attrs() {
        .max = std::numeric_limits<float>::max()},
       {.name = "layout",
        .type = AttrType::kString,
-       .doc = "bhte: q is [..,T,E], all before it batch and heads. bthe: q is [..,T,H,E], the heads behind the rows, as "
-              "the projections of multi-head attention leave them",
+       .doc =
+           "bhte: q is [..,T,E], all before it batch and heads. bthe: q is [..,T,H,E], the heads behind the rows, as "
+           "the projections of multi-head attention leave them",
        .default_value = std::string("bhte"),
        .choices = {"bhte", "bthe"}},
   };
@@ -306,11 +307,12 @@ OpDef AttentionDef() {
   def.name = "ScaledDotProductAttention";
   def.doc =
       "y = softmax(scale q k' + bias) v over the keys that mask and causal allow (Vaswani et al. 2017; "
-      "torch.nn.functional.scaled_dot_product_attention); 0 for a query that may attend to no key. Scores [..,H,T,S] are "
-      "held a block at a time (FlashAttention, arXiv 2205.14135), in the backward pass too: memory grows with T + S.";
+      "torch.nn.functional.scaled_dot_product_attention); 0 for a query that may attend to no key. Scores [..,H,T,S] "
+      "are held a block at a time (FlashAttention, arXiv 2205.14135), in the backward pass too: memory grows with T + S.";
   def.inputs = {{"q", "f32[..,T,E]"}, {"k", "f32[..,S,E]"}, {"v", "f32[..,S,V]"}, kMaskPort, kBiasPort};
-  def.outputs = {{"y", "f32[..,T,V]"},
-                 {"stats", "f32[..,H,T,2]: the greatest score of a query, and 1 / the sum of e^(score - greatest)", true}};
+  def.outputs = {
+      {"y", "f32[..,T,V]"},
+      {"stats", "f32[..,H,T,2]: the greatest score of a query, and 1 / the sum of e^(score - greatest)", true}};
   def.attributes = Attrs();
   def.infer = Infer;
   def.gradient = Gradient;

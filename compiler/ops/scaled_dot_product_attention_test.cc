@@ -162,7 +162,8 @@ TEST(Attention, ShapeErrors) {
          "input \"q\" is f32[2,4] and input \"k\" is f32[3,5]: their last dimensions must be equal", "bhte");
   expect({{2, 4}, {3, 4}, {2, 4}}, shape,
          "input \"k\" is f32[3,4] and input \"v\" is f32[2,4]: their numbers of keys must be equal", "bhte");
-  expect({{2, 2, 4}, {3, 4}, {3, 4}}, shape, "input \"q\" is f32[2,2,4] and input \"k\" is f32[3,4]: their ranks", "bhte");
+  expect({{2, 2, 4}, {3, 4}, {3, 4}}, shape, "input \"q\" is f32[2,2,4] and input \"k\" is f32[3,4]: their ranks",
+         "bhte");
   expect({{2, 4}, {3, 4}, {1, 3, 4}}, shape, "input \"k\" is f32[3,4] and input \"v\" is f32[1,3,4]: their ranks",
          "bhte");
   expect({{2, 2, 4}, {1, 3, 4}, {1, 3, 4}}, shape,

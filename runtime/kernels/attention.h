@@ -1,16 +1,17 @@
 // Scaled dot-product attention without the matrix of scores: the method of FlashAttention (Dao, Fu, Ermon, Rudra, Re,
 // "FlashAttention: fast and memory-efficient exact attention with IO-awareness", arXiv 2205.14135).
 //   attention           (q, k, v [, mask] [, bias]) -> (y [, stats])
-//       scores[t,s] = scale sum over e of q[t,e] k[s,e] + bias[t,s];   -infinity where mask[t,s] = false or causal = true
-//                     forbids s to t
+//       scores[t,s] = scale sum over e of q[t,e] k[s,e] + bias[t,s]
+//                     -infinity where mask[t,s] is false, or s > t and causal is true
 //       y[t,:] = sum over s of softmax(scores[t,:])[s] v[s,:];   0 where t may attend to no key
 //       stats[t,:] = max over s of scores[t,s], 1 / sum over s of e^(scores[t,s] - max);   (0, 0) where there is no key
 //   attention_backward  (dy, q, k, v, y, stats [, mask] [, bias]) -> (dq, dk, dv [, dscores])
 //       computes each block of scores again. dscores is the gradient by the scores and by the bias before it is
 //       broadcast. It alone is as large as the scores.
-// Attributes: causal (query t sees keys 0..t), scale, interleaved; mask, bias, and stats or dscores: whether there is one.
-//   interleaved = false: q [B..,T,E], k [B..,S,E], v [B..,S,V], y [B..,T,V], stats [B..,T,2], scores [B..,T,S]
-//   interleaved = true:  q [B..,T,H,E], k [B..,S,H,E], v [B..,S,H,V], y [B..,T,H,V], stats [B..,H,T,2], scores [B..,H,T,S]
+// Attributes: causal, scale, interleaved; and mask, bias, stats or dscores, which say whether there is one.
+//   interleaved = false: q [B..,T,E], k [B..,S,E], v [B..,S,V], y [B..,T,V], scores [B..,T,S], stats [B..,T,2]
+//   interleaved = true:  q [B..,T,H,E], k [B..,S,H,E], v [B..,S,H,V], y [B..,T,H,V], scores [B..,H,T,S],
+//                        stats [B..,H,T,2]
 // mask (bool, true: may attend) and bias (f32) broadcast to the scores.
 //
 // A block of scores is held transposed, a row a key: the queries lie side by side in vectors, so that maxima and sums

@@ -65,7 +65,8 @@ QueryBlockData LoadQueries(const AttentionCall& call, const AttentionOperands& o
     data.max[i] = stats[0];
     data.inverse[i] = stats[1];
   }
-  // In the order in which a product adds up: where a query sees one key, the gradient by its score is 0 to the last bit.
+  // In the order in which a product adds up: where a query sees one key, the gradient by its score is 0 to the last
+  // bit.
   for (int64_t e = 0; e < call.value_size; e += kKeyBlock) {
     const int64_t count = std::min(kKeyBlock, call.value_size - e);
     PackTransposed(o.y + at + e, v_stride, rows, count, 1, width, data.p);

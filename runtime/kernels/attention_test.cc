@@ -136,8 +136,14 @@ TEST(Attention, NotANumberReachesTheResult) {
   for (int64_t keys : {3, 100}) {
     Tensor k = RandomTensor({keys, 4}, 2);
     k.as<float>()[4] = std::nanf("");
-    auto run = WithAttrs(TestCall("attention").In(RandomTensor({2, 4}, 1)).In(std::move(k)).In(RandomTensor({keys, 3}, 3))
-                             .Out({2, 3}).Attr("stats", false), {}, false, false).Run();
+    auto run = WithAttrs(TestCall("attention")
+                             .In(RandomTensor({2, 4}, 1))
+                             .In(std::move(k))
+                             .In(RandomTensor({keys, 3}, 3))
+                             .Out({2, 3})
+                             .Attr("stats", false),
+                         {}, false, false)
+                   .Run();
     ASSERT_TRUE(run.ok()) << run.status();
     for (float y : run->outputs[0].as<float>()) EXPECT_TRUE(std::isnan(y));
   }
