@@ -73,7 +73,7 @@ class CliTest : public testing::Test {
 TEST_F(CliTest, HelpTeachesWithAnExampleForEverySubCommand) {
   Outcome all = Run("--help");
   EXPECT_EQ(all.code, 0);
-  for (const char* name : {"train", "compile", "run", "inspect", "bench", "export", "models", "version"}) {
+  for (const char* name : {"train", "compile", "run", "inspect", "bench", "gradcheck", "export", "models", "version"}) {
     EXPECT_THAT(all.out, HasSubstr(name));
     Outcome one = Run(std::string(name) + " --help");
     EXPECT_EQ(one.code, 0);
@@ -161,6 +161,40 @@ TEST_F(CliTest, TextFormGoesThereAndBack) {
   WriteAll(dir_ / "bad.txt", "graph \"x\" {\n  %x : input f33[1]\n}\n");
   ExpectUsageError(Run("export bad.txt -o c.ath"), "bad.txt");
   EXPECT_FALSE(fs::exists(dir_ / "c.ath"));
+}
+
+TEST_F(CliTest, GradcheckFindsTheGradientsOfTheNetworksRight) {
+  for (const char* name : {"lenet5", "mlp"}) {
+    Outcome o = Run(std::string("gradcheck ") + name + " --batch 1 --samples 2 --compiled --worst 3");
+    EXPECT_EQ(o.code, 0) << o.out << o.err;
+    EXPECT_THAT(o.out, AllOf(HasSubstr("entry train, loss "), HasSubstr("input labels in [0, 9]"), HasSubstr("fc1.weight"),
+                             HasSubstr("worst entries"), HasSubstr("all gradients agree")));
+  }
+  ASSERT_EQ(Run("models lenet5 -o m.ath").code, 0);
+  Outcome o = Run("gradcheck m.ath --entry evaluate --batch 1 --samples 1 --worst 2 --range labels=3:3 --json");
+  EXPECT_EQ(o.code, 0) << o.err;
+  nlohmann::json report = nlohmann::json::parse(o.out);
+  EXPECT_EQ(report["passed"], true);
+  EXPECT_EQ(report["entry"], "evaluate");
+  EXPECT_EQ(report["inputs"]["labels"], nlohmann::json({3, 3}));
+  EXPECT_EQ(report["parameters"].size(), 10);
+  EXPECT_EQ(report["worst"].size(), 2);
+}
+
+TEST_F(CliTest, GradcheckExitsWithOneAndNamesTheParameter) {
+  Outcome o = Run("gradcheck mlp --batch 1 --samples 2 --compiled --compiled-tolerance 1e-12");
+  EXPECT_EQ(o.code, 1) << o.out << o.err;
+  EXPECT_THAT(o.err, AllOf(HasSubstr("mlp: the compiled gradient of parameter \"fc"), HasSubstr("tolerance 1e-12")));
+  ExpectUsageError(Run("gradcheck lenet6"), "lenet6");
+  ExpectUsageError(Run("gradcheck mlp --entry infer"), "\"infer\" has no loss");
+  ExpectUsageError(Run("gradcheck mlp --batch 0"), "batch = 0");
+  ExpectUsageError(Run("gradcheck mlp --samples 0"), "samples = 0");
+  ExpectUsageError(Run("gradcheck mlp --step -1"), "step = -1");
+  ExpectUsageError(Run("gradcheck mlp --range labels"), "--range labels");
+  ExpectUsageError(Run("gradcheck mlp --range labels=1"), "--range labels=1");
+  ExpectUsageError(Run("gradcheck mlp --range labels=50:60"), "ranges");
+  ExpectUsageError(Run("gradcheck mlp --range label=0:9"), "\"label\"");
+  ExpectUsageError(Run("gradcheck mlp --dim T"), "--dim T");
 }
 
 TEST_F(CliTest, DamagedFilesAreRefusedByName) {

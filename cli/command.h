@@ -24,6 +24,7 @@ void AddCompile(CLI::App& app, Action* action);
 void AddRun(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
+void AddGradcheck(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddModels(CLI::App& app, Action* action);
 void AddVersion(CLI::App& app, Action* action);

@@ -34,6 +34,7 @@ int Main(int argc, char** argv) {
   AddRun(app, &action);
   AddInspect(app, &action);
   AddBench(app, &action);
+  AddGradcheck(app, &action);
   AddExport(app, &action);
   AddModels(app, &action);
   AddVersion(app, &action);

@@ -29,6 +29,7 @@ ALLOWED = {
                           "compiler/opdef"],
     "compiler/planning": ["runtime/core", "runtime/plan", "runtime/kernels/kernel.h", "compiler/program"],
     "compiler/compile": ["runtime", "compiler"],
+    "compiler/gradcheck": ["runtime", "compiler"],
     "models": ["runtime/core", "compiler/builder", "compiler/graph", "compiler/opdef"],
     "data": ["runtime/core"],
     "training": ["runtime", "compiler", "data", "models"],

@@ -42,8 +42,8 @@ template <typename T, typename F>
 void ForEachScore(const AttentionCall& call, const ScoresOperand& operand, const T* x, int64_t group,
                   const AttentionBlock& b, float* scores, const F& f) {
   const int64_t width = call.query_block;
-  for (int64_t i = 0; i < b.rows; ++i) {
-    const T* row = x + call.At(operand, group, b.query + i, b.key);
+  const T* row = x + call.At(operand, group, b.query, b.key);
+  for (int64_t i = 0; i < b.rows; ++i, row += operand.query_stride) {
     for (int64_t j = 0; j < b.keys; ++j) f(scores[j * width + i], row[j * operand.key_stride]);
   }
 }
