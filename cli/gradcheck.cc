@@ -179,11 +179,11 @@ void AddGradcheck(CLI::App& app, Action* action) {
   sub->add_option("--worst", flags->worst, "entries to list")->capture_default_str();
   sub->add_flag("--json", flags->json, "the report as JSON");
   sub->footer(
-      "Moves elements w of each parameter by h = step * max(1, |w|) both ways and compares (loss(w + h) - loss(w - h))\n"
-      "/ 2h, in double, with the gradient that the compiler derives. An element is wrong when they differ by more than the\n"
-      "tolerance, relative to the larger of the two and to a thousandth of the parameter's largest gradient. Where the\n"
-      "loss bends within the step, as ReLU does at 0, smaller steps decide, and the element counts as a kink. Exit code\n"
-      "1 when a gradient is wrong.\n\n"
+      "Moves elements w of each parameter by h = step * max(1, |w|) both ways and compares\n"
+      "(loss(w + h) - loss(w - h)) / 2h, in double, with the gradient that the compiler derives. An element is wrong\n"
+      "when they differ by more than the tolerance, relative to the larger of the two and to a thousandth of the\n"
+      "parameter's largest gradient. Where the loss bends within the step, as ReLU does at 0, smaller steps decide, and\n"
+      "the element counts as a kink. Exit code 1 when a gradient is wrong.\n\n"
       "Example: athanor gradcheck lenet5 --batch 2 --samples 20 --compiled");
   sub->callback([flags, action] { *action = [flags] { return Check(*flags); }; });
 }
