@@ -1,3 +1,6 @@
+#include <limits>
+#include <variant>
+
 #include "runtime/onednn/dnnl.h"
 
 namespace athanor {
@@ -5,19 +8,42 @@ namespace {
 
 using dnnl::algorithm;
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 // Operators that are one oneDNN eltwise algorithm; alpha and beta by attribute name ("" = the constant beside it).
+// oneDNN's max and min give the other operand where one is NaN, and its exp of NaN is infinity: as post-ops ReLU,
+// ReLU6, Clip and HardSigmoid stop a NaN, which as kernels of ours they pass on.
 struct EltwiseRow {
   const char* op;
   algorithm alg;
-  const char* alpha_attr;
-  float alpha;
-  const char* beta_attr;
-  float beta;
+  const char* alpha_attr = "";
+  float alpha = 0;
+  const char* beta_attr = "";
+  float beta = 0;
+  const char* approximate = "";  // not empty: where the attribute of this name has this value
 };
 constexpr EltwiseRow kEltwise[] = {
-    {"ReLU", algorithm::eltwise_relu, "", 0, "", 0},
-    {"Sigmoid", algorithm::eltwise_logistic, "", 0, "", 0},
-    {"Tanh", algorithm::eltwise_tanh, "", 0, "", 0},
+    {"ReLU", algorithm::eltwise_relu},
+    {"Sigmoid", algorithm::eltwise_logistic},
+    {"Tanh", algorithm::eltwise_tanh},
+    {"ELU", algorithm::eltwise_elu, "alpha", 1},
+    {"GELU", algorithm::eltwise_gelu_erf, "", 0, "", 0, "none"},
+    {"GELU", algorithm::eltwise_gelu_tanh, "", 0, "", 0, "tanh"},
+    {"SiLU", algorithm::eltwise_swish, "beta", 1},
+    {"Mish", algorithm::eltwise_mish},
+    {"Softplus", algorithm::eltwise_soft_relu, "beta", 1},
+    {"HardSigmoid", algorithm::eltwise_hardsigmoid, "alpha", 0.2f, "beta", 0.5f},
+    {"HardSwish", algorithm::eltwise_hardswish, "", 1.0f / 6, "", 0.5f},
+    {"ReLU6", algorithm::eltwise_clip, "", 0, "", 6},
+    {"LeakyReLU", algorithm::eltwise_relu, "alpha", 0.01f},
+    {"Clip", algorithm::eltwise_clip, "min", -kInfinity, "max", kInfinity},
+    {"Neg", algorithm::eltwise_linear, "", -1},
+    {"Abs", algorithm::eltwise_abs},
+    {"Round", algorithm::eltwise_round},
+    {"Sqrt", algorithm::eltwise_sqrt},
+    {"Square", algorithm::eltwise_square},
+    {"Exp", algorithm::eltwise_exp},
+    {"Log", algorithm::eltwise_log},
 };
 
 struct BinaryRow {
@@ -31,13 +57,33 @@ constexpr BinaryRow kBinary[] = {
     {"Div", algorithm::binary_div},
 };
 
+// The attribute of this name where it is there; `name` may be "". A damaged plan may hold another type.
+template <typename T>
+absl::Status ReadIfThere(const std::string& op, const Attributes& attrs, const char* name, T* value) {
+  const AttrValue* given = *name ? attrs.Find(name) : nullptr;
+  if (given == nullptr) return absl::OkStatus();
+  const T* typed = std::get_if<T>(given);
+  if (typed == nullptr) {
+    return MakeError(ErrorClass::kPlan, "post-op %s: attribute \"%s\" = %s is of the wrong type", op, name,
+                     AttrToString(*given));
+  }
+  *value = *typed;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<algorithm> EltwiseAlgorithm(const std::string& op, const Attributes& attrs, float* alpha, float* beta) {
+  std::string approximate = "none";
   for (const EltwiseRow& row : kEltwise) {
     if (op != row.op) continue;
-    *alpha = static_cast<float>(*row.alpha_attr ? attrs.Float(row.alpha_attr, row.alpha) : row.alpha);
-    *beta = static_cast<float>(*row.beta_attr ? attrs.Float(row.beta_attr, row.beta) : row.beta);
+    if (*row.approximate) ATH_RETURN_IF_ERROR(ReadIfThere(op, attrs, "approximate", &approximate));
+    if (*row.approximate && approximate != row.approximate) continue;
+    double alpha_value = row.alpha, beta_value = row.beta;
+    ATH_RETURN_IF_ERROR(ReadIfThere(op, attrs, row.alpha_attr, &alpha_value));
+    ATH_RETURN_IF_ERROR(ReadIfThere(op, attrs, row.beta_attr, &beta_value));
+    *alpha = static_cast<float>(alpha_value);
+    *beta = static_cast<float>(beta_value);
     return row.alg;
   }
   return MakeError(ErrorClass::kAttr, "oneDNN has no eltwise post-op for %s", op);
