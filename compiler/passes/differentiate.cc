@@ -128,7 +128,10 @@ class Differentiator {
     std::vector<ValueId> output_grads;
     for (ValueId v : node.outputs) output_grads.push_back(v == kNoValue ? kNoValue : grads_[v]);
     std::vector<bool> needs;
-    for (ValueId v : node.inputs) needs.push_back(v != kNoValue && depends_[v]);
+    // A bool chooses and carries no slope: comparing with a parameter is no error, unlike rounding it to integers.
+    for (ValueId v : node.inputs) {
+      needs.push_back(v != kNoValue && depends_[v] && graph_.type(v).dtype != DType::kBool);
+    }
     auto is_value = [](ValueId v) { return v != kNoValue; };
     if (std::none_of(output_grads.begin(), output_grads.end(), is_value) ||
         std::find(needs.begin(), needs.end(), true) == needs.end()) {
