@@ -92,8 +92,12 @@ class ElementwiseKernel final : public Kernel {
     std::byte* data;
     int64_t element_bytes;
   };
-  // The values of a tile, by number. Written through only where a step's result is.
-  using Values = float* [kMaxValues];
+  // Of a thread.
+  struct State {
+    float* scratch;
+    float* values[kMaxValues];  // of a tile, by number; written through only where a step's result is
+    int64_t row_written[ElementwiseProgram::kMaxInputs];  // kPeriod: the first element of the row that is written out
+  };
 
   // Whether the step that computes a result may write it to its place: no operand there is read later, and the step's
   // result does not go to another place already.
@@ -106,7 +110,7 @@ class ElementwiseKernel final : public Kernel {
     const int step = r.value - code_.num_inputs();
     for (size_t i = 0; i < inputs_.size(); ++i) {
       const bool same = inputs_[i].data == outputs_[result].data;
-      if (same && code_.paths[i] == InputPath::kStream && code_.last_read[i] > step) return false;
+      if (same && code_.ways[i].path == InputPath::kStream && code_.last_read[i] > step) return false;
     }
     return true;
   }
@@ -151,70 +155,75 @@ class ElementwiseKernel final : public Kernel {
   }
 
   void RunRange(int part, int64_t begin, int64_t end) const {
-    Values values;
-    float* scratch = scratch_ + part * code_.scratch_floats;
+    State state;
+    state.scratch = scratch_ + part * code_.scratch_floats;
     for (int v = 0; v < code_.first_number(); ++v) {
-      values[v] = code_.place[v] < 0 ? nullptr : scratch + code_.place[v];
+      state.values[v] = code_.place[v] < 0 ? nullptr : state.scratch + code_.place[v];
     }
     for (size_t i = 0; i < code_.numbers.size(); ++i) {
-      values[code_.first_number() + i] = const_cast<float*>(&code_.numbers[i]);
+      state.values[code_.first_number() + i] = const_cast<float*>(&code_.numbers[i]);
     }
-    for (size_t i = 0; i < inputs_.size(); ++i) PrepareRange(i, scratch);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (code_.ways[i].path == InputPath::kNumber) inputs_[i].load(inputs_[i].data, 0, state.values[i], 1);
+      state.row_written[i] = -1;
+    }
     for (int64_t at = begin; at < end;) {
       const int64_t n = TileAt(at, end);
-      RunTile(at, n, scratch, values);
+      RunTile(at, n, &state);
       at += n;
-    }
-  }
-
-  // What is written out once.
-  void PrepareRange(size_t i, float* scratch) const {
-    if (code_.paths[i] == InputPath::kNumber) {
-      inputs_[i].load(inputs_[i].data, 0, scratch + code_.place[i], 1);
-    } else if (code_.paths[i] == InputPath::kPeriod) {
-      Gather(i, 0, code_.tile + elements_ / code_.walks[i][0].size, scratch + code_.place[i]);
     }
   }
 
   int64_t TileAt(int64_t at, int64_t end) const {
     int64_t n = std::min(code_.tile, end - at);
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      if (code_.paths[i] != InputPath::kRow && code_.paths[i] != InputPath::kRowNumber) continue;
-      const int64_t row = code_.walks[i].back().size;
-      n = std::min(n, row - at % row);
+    for (const InputWay& way : code_.ways) {
+      if (way.row > 0) n = std::min(n, way.row - at % way.row);
     }
     return n;
   }
 
-  void BringInput(size_t i, int64_t at, int64_t n, float* scratch, Values& values) const {
+  void BringInput(size_t i, int64_t at, int64_t n, State* state) const {
     const Input& input = inputs_[i];
     const float* floats = reinterpret_cast<const float*>(input.data);
-    switch (code_.paths[i]) {
+    float*& value = state->values[i];
+    switch (code_.ways[i].path) {
       case InputPath::kStream:
-        values[i] = const_cast<float*>(floats + at);
+        value = const_cast<float*>(floats + at);
         break;
       case InputPath::kRow:
-        values[i] = const_cast<float*>(floats + OffsetOf(i, at));
+        value = const_cast<float*>(floats + OffsetOf(i, at));
         break;
       case InputPath::kConvert:
-        input.load(input.data + at * input.element_bytes, 1, values[i], n);
+        input.load(input.data + at * input.element_bytes, 1, value, n);
         break;
       case InputPath::kRowNumber:
-        input.load(input.data + OffsetOf(i, at) * input.element_bytes, 0, values[i], 1);
+        input.load(input.data + OffsetOf(i, at) * input.element_bytes, 0, value, 1);
         break;
       case InputPath::kPeriod:
-        values[i] = scratch + code_.place[i] + at % (elements_ / code_.walks[i][0].size);
+        value = InPeriod(i, at, state);
         break;
       case InputPath::kGather:
-        Gather(i, at, n, values[i]);
+        Gather(i, at, n, value);
         break;
       case InputPath::kNumber:
         break;
     }
   }
 
-  void RunTile(int64_t at, int64_t n, float* scratch, Values& values) const {
-    for (size_t i = 0; i < inputs_.size(); ++i) BringInput(i, at, n, scratch, values);
+  float* InPeriod(size_t i, int64_t at, State* state) const {
+    const InputWay& way = code_.ways[i];
+    float* place = state->scratch + code_.place[i];
+    const int64_t in_row = at % way.row, row = at - in_row;
+    if (state->row_written[i] != row) {
+      Gather(i, row, std::min(way.row, code_.tile + way.period), place);
+      state->row_written[i] = row;
+    }
+    return place + in_row % way.period;
+  }
+
+  void RunTile(int64_t at, int64_t n, State* state) const {
+    float** values = state->values;
+    for (size_t i = 0; i < inputs_.size(); ++i) BringInput(i, at, n, state);
     for (size_t i = 0; i < outputs_.size(); ++i) {
       if (direct_[i]) values[code_.results[i].value] = reinterpret_cast<float*>(outputs_[i].data) + at;
     }

@@ -1,6 +1,7 @@
 #include "runtime/kernels/elementwise_code.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace athanor {
 namespace {
@@ -9,30 +10,32 @@ namespace {
 constexpr int64_t kCacheFloats = 6 * 1024, kMinTile = 256, kMaxTile = 1024;
 // Rows at least this long are walked row by row.
 constexpr int64_t kMinRow = 256;
-// Patterns at most this long are written out once.
-constexpr int64_t kMaxPeriod = 2048;
+// Patterns at most this long are written out once for all of a row that is at least so long.
+constexpr int64_t kMaxPeriod = 2048, kMinPeriodRow = 1024;
 constexpr int64_t kLineFloats = 16;  // of a cache line
 
 int64_t RoundUp(int64_t n) { return (n + kLineFloats - 1) / kLineFloats * kLineFloats; }
 
-// The number of elements after which a walk repeats; 0: never.
-int64_t Period(const Walk& walk) {
-  if (walk.size() < 2 || walk[0].stride != 0) return 0;
-  int64_t period = 1;
-  for (size_t i = 1; i < walk.size(); ++i) period *= walk[i].size;
-  return period;
+// The longest row along which the walk repeats after few elements.
+std::optional<InputWay> FindPeriod(const Walk& walk, int64_t elements) {
+  int64_t row = elements;
+  for (size_t d = 0; d + 1 < walk.size(); row /= walk[d++].size) {
+    const int64_t period = row / walk[d].size;
+    if (walk[d].stride == 0 && period <= kMaxPeriod && row >= std::max(kMinPeriodRow, 2 * period)) {
+      return InputWay{InputPath::kPeriod, row, period};
+    }
+  }
+  return std::nullopt;
 }
 
-InputPath ChoosePath(const MemoryDesc& desc, const Walk& walk, int64_t elements) {
+InputWay ChooseWay(const MemoryDesc& desc, const Walk& walk, int64_t elements) {
   const bool is_f32 = desc.dtype == DType::kF32;
-  if (walk.size() == 1 && walk[0].stride == 0) return InputPath::kNumber;
-  if (walk.size() == 1 && walk[0].stride == 1) return is_f32 ? InputPath::kStream : InputPath::kConvert;
+  if (walk.empty() || (walk.size() == 1 && walk[0].stride == 0)) return {InputPath::kNumber};
+  if (walk.size() == 1 && walk[0].stride == 1) return {is_f32 ? InputPath::kStream : InputPath::kConvert};
   const WalkDim row = walk.back();
-  if (row.size >= kMinRow && row.stride == 0) return InputPath::kRowNumber;
-  if (row.size >= kMinRow && row.stride == 1 && is_f32) return InputPath::kRow;
-  const int64_t period = Period(walk);
-  if (period > 0 && period <= kMaxPeriod && elements >= 4 * (period + kMaxTile)) return InputPath::kPeriod;
-  return InputPath::kGather;
+  if (row.size >= kMinRow && row.stride == 0) return {InputPath::kRowNumber, row.size};
+  if (row.size >= kMinRow && row.stride == 1 && is_f32) return {InputPath::kRow, row.size};
+  return FindPeriod(walk, elements).value_or(InputWay{InputPath::kGather});
 }
 
 bool IsSingle(InputPath path) { return path == InputPath::kNumber || path == InputPath::kRowNumber; }
@@ -43,9 +46,8 @@ class CodeMaker {
       : spec_(spec), program_(program), elements_(elements) {
     code_.walks = OperandWalks(spec, elements);
     for (size_t i = 0; i < spec.inputs.size(); ++i) {
-      const Walk& walk = code_.walks[i];
-      code_.paths.push_back(walk.empty() ? InputPath::kNumber : ChoosePath(spec.inputs[i], walk, elements));
-      single_.push_back(IsSingle(code_.paths.back()));
+      code_.ways.push_back(ChooseWay(spec.inputs[i], code_.walks[i], elements));
+      single_.push_back(IsSingle(code_.ways.back().path));
     }
   }
 
@@ -162,7 +164,7 @@ class CodeMaker {
 
   void ChooseTile(int tiles) {
     int64_t in_cache = tiles + static_cast<int64_t>(code_.results.size());
-    for (InputPath path : code_.paths) in_cache += IsSingle(path) ? 0 : 1;
+    for (const InputWay& way : code_.ways) in_cache += IsSingle(way.path) ? 0 : 1;
     code_.tile = std::clamp(kCacheFloats / in_cache / 64 * 64, kMinTile, kMaxTile);
     code_.tile = std::min(code_.tile, RoundUp(elements_));
   }
@@ -175,10 +177,10 @@ class CodeMaker {
       end += RoundUp(floats);
     };
     for (int i = 0; i < code_.num_inputs(); ++i) {
-      const InputPath path = code_.paths[i];
+      const auto [path, row, period] = code_.ways[i];
       if (IsSingle(path)) add(i, 1);
       if (path == InputPath::kConvert || path == InputPath::kGather) add(i, code_.tile);
-      if (path == InputPath::kPeriod) add(i, code_.tile + Period(code_.walks[i]));
+      if (path == InputPath::kPeriod) add(i, std::min(row, code_.tile + period));
     }
     for (const ElementwiseCode::Step& step : code_.steps) {
       if (tile_of[step.out] >= 0) code_.place[step.out] = tile_of[step.out] * code_.tile;

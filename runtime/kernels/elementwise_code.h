@@ -19,8 +19,14 @@ enum class InputPath : uint8_t {
   kNumber,     // one number for all: converted once
   kRowNumber,  // one number for each row: a tile does not cross rows
   kRow,        // f32, contiguous along each row: read where it is
-  kPeriod,     // repeats after a few elements: written out once, a tile starts somewhere in it
+  kPeriod,     // repeats after a few elements along each row: written out once a row, a tile starts somewhere in it
   kGather,     // written out, tile by tile
+};
+
+struct InputWay {
+  InputPath path = InputPath::kStream;
+  int64_t row = 0;     // elements of a row, which no tile crosses; 0: there are none
+  int64_t period = 0;  // kPeriod: elements after which it repeats
 };
 
 struct ElementwiseCode {
@@ -39,7 +45,7 @@ struct ElementwiseCode {
   // `elements`: stored ones of a result.
   static ElementwiseCode Make(const CallSpec& settled, const ElementwiseProgram& program, int64_t elements);
 
-  std::vector<InputPath> paths;  // by input
+  std::vector<InputWay> ways;    // by input
   std::vector<Walk> walks;       // by input
   std::vector<Step> steps;
   std::vector<Result> results;
@@ -50,7 +56,7 @@ struct ElementwiseCode {
   int64_t scratch_floats = 0;    // of a thread
   int num_values = 0;
 
-  int num_inputs() const { return static_cast<int>(paths.size()); }
+  int num_inputs() const { return static_cast<int>(ways.size()); }
   int first_number() const { return num_values - static_cast<int>(numbers.size()); }
 };
 

@@ -155,6 +155,22 @@ TEST(Elementwise, BroadcastsInOtherLayouts) {
   }
 }
 
+// Patterns that repeat along rows of many lengths, over several tiles and threads.
+TEST(Elementwise, Periods) {
+  const std::string k = "mul x0 x1 -> t0";
+  for (int threads : {1, 3}) {
+    for (int64_t n : {2, 67, 300, 5000}) {
+      Check({k, {{n, 16}, {16}}, {n, 16}, {}, threads});
+      Check({k, {{3, n, 7}, {3, 1, 7}}, {3, n, 7}, {}, threads});
+      Check({k, {{2, n, 5, 3}, {2, 1, 5, 1}}, {2, n, 5, 3}, {}, threads});
+    }
+    EXPECT_EQ(Check({k, {{2, 64, 30, 30}, {64, 1, 1}}, {2, 64, 30, 30}, {"aBcd16b"}, threads}), "aBcd16b");
+    Check({k, {{3, 9, 1500}, {9, 1500}}, {3, 9, 1500}, {}, threads});
+    Check({k, {{9, 40, 49}, {40, 1}}, {9, 40, 49}, {}, threads});
+    Check({k, {{3, 512, 49}, {512, 1}}, {3, 512, 49}, {}, threads});
+  }
+}
+
 TEST(Elementwise, ElementTypes) {
   const Shape shape = {7, 45};
   auto given = [&](DType dtype, const Shape& s) { return CountingTensor(dtype, s); };

@@ -45,35 +45,46 @@ inline V Polynomial(V x, const float (&c)[N]) {
   return sum;
 }
 
-// x = n log 2 + r with |r| <= log(2) / 2, and e^r - 1.
+// 1.5 * 2^23: a sum with it is rounded to an integer, which its low bits hold.
+inline V Magic() { return Num(12582912.0f); }
+
+// x = n log 2 + r with |r| <= log(2) / 2, and e^r - 1. n: Bits(shifted) - Bits(Magic()).
 struct ExpParts {
-  IntVec n;
-  V expm1;
+  V shifted, expm1;
 };
 inline ExpParts SplitExp(V x) {
-  const V magic = Num(12582912.0f);  // 1.5 * 2^23: a sum with it is rounded to an integer, which its low bits hold
-  const V shifted = hn::MulAdd(x, Num(1.44269504088896f), magic);
-  const V n = hn::Sub(shifted, magic);
+  const V shifted = hn::MulAdd(x, Num(1.44269504088896f), Magic());
+  const V n = hn::Sub(shifted, Magic());
   // log 2 in two parts; n times the first is exact.
   V r = hn::NegMulAdd(n, Num(0.693359375f), x);
   r = hn::NegMulAdd(n, Num(-2.12194440e-4f), r);
   const float c[] = {4.999999404e-01f, 1.666651517e-01f, 4.166845605e-02f, 8.369418792e-03f, 1.381314243e-03f};
-  return {hn::Sub(Bits(shifted), Bits(magic)), hn::MulAdd(hn::Mul(r, r), Polynomial(r, c), r)};
+  return {shifted, hn::MulAdd(hn::Mul(r, r), Polynomial(r, c), r)};
 }
 
 // 2^n for n in [-126, 127].
 inline V PowerOf2(IntVec n) { return FromBits(hn::ShiftLeft<23>(hn::Add(n, hn::Set(IntTag(), 127)))); }
 
+// v 2^n for n in the low bits of `shifted`, where both v and the result are normal.
+inline V Scaled(V v, V shifted) { return FromBits(hn::Add(Bits(v), hn::ShiftLeft<23>(Bits(shifted)))); }
+
+// The paths taken by vectors without extremes give the same bits as the others: what a lane holds must not depend on its
+// neighbours.
 inline V Exp(V x) {
+  if (HWY_LIKELY(hn::AllTrue(FloatTag(), hn::Le(hn::Abs(x), Num(87))))) {
+    const ExpParts e = SplitExp(x);
+    return Scaled(hn::Add(e.expm1, Num(1)), e.shifted);
+  }
   const ExpParts e = SplitExp(Clamp(x, -105, 90));
-  const IntVec half = hn::ShiftRight<1>(e.n);  // twice: 2^n itself may be no normal float
-  return hn::Mul(hn::Mul(hn::Add(e.expm1, Num(1)), PowerOf2(half)), PowerOf2(hn::Sub(e.n, half)));
+  const IntVec n = hn::Sub(Bits(e.shifted), Bits(Magic())), half = hn::ShiftRight<1>(n);
+  // In two steps: 2^n itself may be no normal float.
+  return hn::Mul(hn::Mul(hn::Add(e.expm1, Num(1)), PowerOf2(half)), PowerOf2(hn::Sub(n, half)));
 }
 
 // 2^n (e^r - 1) + (2^n - 1), all of it halved lest 2^128 overflow.
 inline V Expm1(V x) {
   const ExpParts e = SplitExp(Clamp(x, -30, 89));
-  const V scale = PowerOf2(hn::Sub(e.n, hn::Set(IntTag(), 1)));
+  const V scale = Scaled(Num(0.5f), e.shifted);
   const V sum = hn::MulAdd(scale, e.expm1, hn::Sub(scale, Num(0.5f)));
   const V y = hn::Add(sum, sum);
   // Of small numbers, and 0 with its sign.
@@ -82,8 +93,8 @@ inline V Expm1(V x) {
 
 // log((1 + f) 2^e) for 1 + f in [sqrt(1/2), sqrt(2)].
 inline V LogOfParts(V f, V e) {
-  const float c[] = {3.333331347e-01f,  -2.500000894e-01f, 2.000211924e-01f,  -1.666799635e-01f, 1.421955079e-01f,
-                     -1.240559146e-01f, 1.188817471e-01f,  -1.167564094e-01f, 6.746601313e-02f};
+  const float c[] = {3.333333135e-01f, -2.500082254e-01f, 2.000122666e-01f, -1.662335694e-01f,
+                     1.420176178e-01f, -1.316019446e-01f, 1.276154965e-01f, -7.634429634e-02f};
   const V f2 = hn::Mul(f, f);
   V rest = hn::Mul(hn::Mul(f2, f), Polynomial(f, c));
   rest = hn::MulAdd(e, Num(-2.12194440e-4f), rest);
@@ -101,6 +112,10 @@ inline FloatParts Split(V x) {
   return {FromBits(hn::Sub(bits, hn::ShiftLeft<23>(e))), e};
 }
 
+inline bool AllNormalPositive(V x) {
+  return hn::AllTrue(FloatTag(), hn::And(hn::Ge(x, Num(std::numeric_limits<float>::min())), hn::Lt(x, Infinity())));
+}
+
 // y where x is positive and finite; at the other places what a logarithm is there.
 inline V LogEnds(V x, V y) {
   y = hn::IfThenElse(hn::Lt(x, Infinity()), y, x);  // infinity and NaN
@@ -109,6 +124,10 @@ inline V LogEnds(V x, V y) {
 }
 
 inline V Log(V x) {
+  if (HWY_LIKELY(AllNormalPositive(x))) {
+    const FloatParts p = Split(x);
+    return LogOfParts(hn::Sub(p.m, Num(1)), hn::ConvertTo(FloatTag(), p.e));
+  }
   const auto subnormal = hn::Lt(x, Num(std::numeric_limits<float>::min()));
   const FloatParts p = Split(hn::IfThenElse(subnormal, hn::Mul(x, Num(33554432.0f)), x));  // 2^25
   const V e = hn::Sub(hn::ConvertTo(FloatTag(), p.e), hn::IfThenElseZero(subnormal, Num(25)));
@@ -122,13 +141,17 @@ inline V Log1p(V x) {
   const FloatParts p = Split(u);
   const V back = FromBits(hn::ShiftLeft<23>(hn::Sub(hn::Set(IntTag(), 127), hn::Min(p.e, hn::Set(IntTag(), 126)))));
   const V f = hn::MulAdd(lost, back, hn::Sub(p.m, one));
-  const V y = LogEnds(u, LogOfParts(f, hn::ConvertTo(FloatTag(), p.e)));
+  const V log = LogOfParts(f, hn::ConvertTo(FloatTag(), p.e));
+  const V y = HWY_LIKELY(AllNormalPositive(u)) ? log : LogEnds(u, log);
   return hn::IfThenElse(hn::Lt(hn::Abs(x), Num(1e-7f)), x, y);
 }
 
 // t / (t + 2) for t = e^2|x| - 1.
 inline V Tanh(V x) {
-  const V a = hn::Min(Num(20), hn::Abs(x)), t = Expm1(hn::Add(a, a));
+  const V a = Clamp(hn::Abs(x), 0, 20);
+  const ExpParts e = SplitExp(hn::Add(a, a));
+  const V scale = Scaled(Num(1), e.shifted);
+  const V t = hn::MulAdd(scale, e.expm1, hn::Sub(scale, Num(1)));
   return hn::CopySign(hn::Div(t, hn::Add(t, Num(2))), x);
 }
 
@@ -138,16 +161,20 @@ inline V Logistic(V x) {
   return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(FloatTag())), e, one), hn::Add(one, e));
 }
 
-// Below 1: x + x P(x^2). Above: 1 - e^Q(|x|), where Q is log(1 - erf).
+// Below 0.85: x + x P(x^2). Above: 1 - 2^Q(|x|), where Q is the binary logarithm of 1 - erf.
 inline V Erf(V x) {
-  const float small[] = {1.283791661e-01f, -3.761262596e-01f, 1.128358543e-01f, -2.685381658e-02f,
-                         5.188334268e-03f, -8.010247257e-04f, 7.854025171e-05f};
-  const float large[] = {1.880275086e-04f, -1.129578352e+00f, -6.332200170e-01f, -1.084184647e-01f,
-                         2.520818636e-02f, -4.204536323e-03f, 4.413313582e-04f,  -2.168643005e-05f};
-  const V t = hn::Min(Num(4), hn::Abs(x));
+  const float small[] = {1.283791661e-01f,  -3.761257231e-01f, 1.128270850e-01f,
+                         -2.680214867e-02f, 5.050387699e-03f,  -6.310800090e-04f};
+  const float large[] = {-1.638804533e-04f, -1.627389193e+00f, -9.184099436e-01f, -1.506976783e-01f,
+                         3.243580088e-02f,  -4.484135192e-03f, 2.923345601e-04f};
+  const float power[] = {1.0f,           6.931471825e-01f, 2.402265072e-01f, 5.550327897e-02f,
+                         9.618005715e-03f, 1.340028364e-03f, 1.547589782e-04f};
+  const V t = Clamp(hn::Abs(x), 0, 4);
   const V below = hn::MulAdd(x, Polynomial(hn::Mul(x, x), small), x);
-  const V above = hn::CopySign(hn::Sub(Num(1), Exp(Polynomial(t, large))), x);
-  return hn::IfThenElse(hn::Lt(t, Num(1)), below, above);
+  const V q = Polynomial(t, large), shifted = hn::Add(q, Magic());
+  const V e = Scaled(Polynomial(hn::Sub(q, hn::Sub(shifted, Magic())), power), shifted);
+  const V above = hn::CopySign(hn::Sub(Num(1), e), x);
+  return hn::IfThenElse(hn::Ge(t, Num(0.85f)), above, below);  // NaN: below
 }
 
 // Calls f(Vec of doubles) on both halves.
