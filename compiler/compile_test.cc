@@ -121,7 +121,7 @@ TEST(CompileTest, OptionsOutOfRangeAreRefused) {
   CompileOptions stage = options;
   stage.dump_after = {"lower", "polish"};
   EXPECT_THAT(ErrorOf(stage), HasSubstr("REQ: no stage \"polish\" to dump after; there are: all, select_entry, "));
-  EXPECT_THAT(ErrorOf(stage), HasSubstr("fuse_post_ops, check_types, lower, propagate_layouts, schedule, plan_memory"));
+  EXPECT_THAT(ErrorOf(stage), HasSubstr("fuse_post_ops, fuse_elementwise, check_types, lower, propagate_layouts, schedule, plan_memory"));
   CompileOptions optimizer = options;
   optimizer.optimizer->op = "Alchemy";
   EXPECT_THAT(ErrorOf(optimizer), HasSubstr("Alchemy"));
@@ -328,7 +328,7 @@ TEST(CompileTest, FrozenBatchNormalisationIsFoldedIntoTheConvolution) {
   const Entry& e = frozen.entries[0];
   EXPECT_EQ(Calls(e, "batch_normalization_inference"), 0);
   EXPECT_EQ(Calls(e, "convolution"), 2);
-  EXPECT_EQ(Calls(e, "eltwise"), 0);  // the ReLU is fused too
+  EXPECT_EQ(Calls(e, "elementwise"), 0);  // the ReLU is fused too
   for (const Variable& v : frozen.variables) EXPECT_EQ(v.kind, VariableKind::kConstant) << v.name;
   EXPECT_LE(frozen.peak_bytes(), plain.peak_bytes());
 

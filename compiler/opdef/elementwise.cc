@@ -112,6 +112,13 @@ ElementwiseProgram ElementwiseWriter::Finish(absl::Span<const MicroOperand> resu
   return program;
 }
 
+bool ElementwiseWriter::IsTruth(const MicroOperand& operand) const {
+  if (IsNumber(operand)) return operand.number == 0 || operand.number == 1;
+  if (operand.kind != MicroOperand::kResult) return false;
+  const MicroOp op = instructions_[operand.index].op;
+  return op == MicroOp::kNot || (op >= MicroOp::kEq && op <= MicroOp::kXor);
+}
+
 Elem Apply(MicroOp op, absl::Span<const Elem> args) {
   ElementwiseWriter* writer = nullptr;
   std::vector<MicroOperand> operands;

@@ -26,6 +26,8 @@ class ElementwiseWriter {
   // The program so far with these results. Instructions that no result needs are left out, and a product that is only
   // added to an operand or a number is computed with one rounding (mul_add).
   ElementwiseProgram Finish(absl::Span<const MicroOperand> results) const;
+  // Whether an operand is 1 or 0 by what computes it: a comparison or logic.
+  bool IsTruth(const MicroOperand& operand) const;
 
  private:
   std::vector<MicroInstruction> instructions_;

@@ -65,6 +65,13 @@ TEST(Elementwise, CheaperForms) {
             "add x0 0; mul x1 0 -> x0, x0, x0, x0, t0, t1");
 }
 
+TEST(Elementwise, KnowsTruth) {
+  ElementwiseWriter writer;
+  const Elem x(&writer, {MicroOperand::kInput, 0, 0});
+  for (const Elem& e : {Gt(x, 0), Not(x), Xor(x, x), Elem(1), Elem(0)}) EXPECT_TRUE(writer.IsTruth(e.operand));
+  for (const Elem& e : {x, Exp(x), Elem(2)}) EXPECT_FALSE(writer.IsTruth(e.operand));
+}
+
 TEST(Elementwise, ProductsJoinSums) {
   EXPECT_EQ(Text([](Elem a, Elem b, Elem c) { return std::vector<Elem>{a * b + c}; }), "mul_add x0 x1 x2 -> t0");
   EXPECT_EQ(Text([](Elem a, Elem, Elem) { return std::vector<Elem>{Exp(1 + a * 0.5)}; }),

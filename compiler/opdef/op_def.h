@@ -64,6 +64,9 @@ struct OpTraits {
   std::vector<int> gradient_outputs;
   // Adds two inputs of the same type. Of exactly one operator ("Add"): differentiate adds up gradients with it.
   bool accumulates_gradients = false;
+  // Computes the program in its attribute "program" (strings "dtypes": of the outputs; ints "shape": theirs). Of exactly
+  // one operator ("Elementwise"): fuse_elementwise makes its nodes.
+  bool computes_program = false;
   // Output 0 is linear in the weight and the bias is added to it, one element an output channel (dimension 1 of the
   // output): convolutions and fully connected layers. fold_batch_norm changes weight and bias; fuse_post_ops makes a
   // bias of an addition. `bias_input` must be the index of an optional input. -1: not able.
@@ -101,7 +104,7 @@ using LowerFn = std::function<absl::Status(LowerContext&)>;
 using ExpandFn = std::function<absl::Status(ExpandContext&)>;
 using ReferenceFn = std::function<absl::Status(ReferenceContext&)>;
 // The formula of an elementwise operator: one value an output from one value an input (compiler/opdef/elementwise.h).
-// Absent inputs are the number 0. Operators that have it leave `lower` null.
+// Absent inputs are the number 0. Operators that have it may leave `lower` null.
 struct Elem;
 using ElementwiseFn = std::function<std::vector<Elem>(const Node& node, absl::Span<const Elem> inputs)>;
 
@@ -117,7 +120,7 @@ struct OpDef {
   ReferenceFn reference;  // required: plain loops in double
   OpTraits traits;
   ChannelAffineFn channel_affine;   // batch norm in inference: folded into the weights before it. Null: not able
-  ElementwiseFn elementwise;        // lowered to kernel "elementwise", fused with its like around it
+  ElementwiseFn elementwise;        // fused with its like around it; alone lowered by it too where `lower` is null
   OptimizerUsesFn optimizer_uses;   // null: all of them
   AcceptsPostOpFn accepts_post_op;  // null: as OpTraits says, in every node
 };

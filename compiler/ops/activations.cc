@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/opdef/elementwise.h"
 #include "compiler/opdef/op_def.h"
 
 namespace athanor {
@@ -10,22 +11,25 @@ namespace {
 struct Activation {
   const char* name;
   const char* doc;
-  const char* algorithm;  // of kernel "eltwise"; of "eltwise_backward" with "_dst" behind it
   double (*forward)(double x);
   double (*slope)(double y);  // dy/dx by the output y
+  Elem (*formula)(Elem x);
+  Elem (*backward)(Elem dy, Elem y);
 };
 
 constexpr Activation kActivations[] = {
-    {"ReLU", "y = max(x, 0); its slope at 0 is 0.", "relu", [](double x) { return std::max(x, 0.0); },
-     [](double y) { return y > 0 ? 1.0 : 0.0; }},
-    {"Sigmoid", "y = 1 / (1 + exp(-x)).", "logistic", [](double x) { return 1 / (1 + std::exp(-x)); },
-     [](double y) { return y * (1 - y); }},
-    {"Tanh", "y = tanh(x).", "tanh", [](double x) { return std::tanh(x); }, [](double y) { return 1 - y * y; }},
+    {"ReLU", "y = max(x, 0); its slope at 0 is 0.", [](double x) { return std::max(x, 0.0); },
+     [](double y) { return y > 0 ? 1.0 : 0.0; }, [](Elem x) { return Max(x, 0); },
+     [](Elem dy, Elem y) { return Select(Gt(y, 0), dy, 0); }},
+    {"Sigmoid", "y = 1 / (1 + exp(-x)).", [](double x) { return 1 / (1 + std::exp(-x)); },
+     [](double y) { return y * (1 - y); }, [](Elem x) { return Logistic(x); },
+     [](Elem dy, Elem y) { return dy * (y * (1 - y)); }},
+    {"Tanh", "y = tanh(x).", [](double x) { return std::tanh(x); }, [](double y) { return 1 - y * y; },
+     [](Elem x) { return Tanh(x); }, [](Elem dy, Elem y) { return dy * (1 - y * y); }},
 };
 
 bool IsRelu(const Activation& a) { return std::string(a.name) == "ReLU"; }
 
-// Lowered to kernel "eltwise": inputs (x), outputs (y), attributes {algorithm}.
 OpDef ForwardDef(const Activation& a) {
   OpDef def;
   def.name = a.name;
@@ -42,10 +46,7 @@ OpDef ForwardDef(const Activation& a) {
     c.SetInputGrad(0, dx);
     return absl::OkStatus();
   };
-  def.lower = [a](LowerContext& c) {
-    c.Emit("eltwise", {c.Input(0)}, {c.Output()}, {{"algorithm", std::string(a.algorithm)}});
-    return absl::OkStatus();
-  };
+  def.elementwise = [a](const Node&, absl::Span<const Elem> x) { return std::vector<Elem>{a.formula(x[0])}; };
   def.reference = [a](ReferenceContext& c) {
     const DoubleTensor& x = c.Input(0);
     for (int64_t i = 0; i < x.size(); ++i) c.Output()[i] = a.forward(x[i]);
@@ -58,7 +59,6 @@ OpDef ForwardDef(const Activation& a) {
   return def;
 }
 
-// Lowered to kernel "eltwise_backward": inputs (dy, y), outputs (dx), attributes {algorithm}.
 OpDef BackwardDef(const Activation& a) {
   OpDef def;
   def.name = std::string(a.name) + "Grad";
@@ -74,11 +74,7 @@ OpDef BackwardDef(const Activation& a) {
     c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
-  def.lower = [a](LowerContext& c) {
-    c.Emit("eltwise_backward", {c.Input(0), c.Input(1)}, {c.Output()},
-           {{"algorithm", std::string(a.algorithm) + "_dst"}});
-    return absl::OkStatus();
-  };
+  def.elementwise = [a](const Node&, absl::Span<const Elem> x) { return std::vector<Elem>{a.backward(x[0], x[1])}; };
   def.reference = [a](ReferenceContext& c) {
     const DoubleTensor &dy = c.Input(0), &y = c.Input(1);
     for (int64_t i = 0; i < dy.size(); ++i) c.Output()[i] = dy[i] * a.slope(y[i]);

@@ -114,7 +114,7 @@ absl::Status LowerInference(LowerContext& c) {
   c.Emit("batch_normalization_inference", {c.Input(kX), c.Input(kScale), c.Input(kBias), c.Input(kMean), c.Input(kVar)},
          {y}, {{"epsilon", c.attrs().Float("epsilon")}}, /*with_post_ops=*/!FusesRelu(c));
   if (FusesRelu(c)) {
-    c.Emit("eltwise", {y}, {c.Output(kY)}, {{"algorithm", std::string("relu")}});
+    c.Emit("elementwise", {y}, {c.Output(kY)}, {{"program", std::string("max x0 0 -> t0")}});
   }
   for (int i : {kNextMean, kNextVar, kSavedMean, kSavedVar}) {
     if (c.HasOutput(i)) c.View(c.Input(i == kNextMean || i == kSavedMean ? kMean : kVar), c.Output(i));

@@ -1,4 +1,5 @@
 // Add, Sub, Mul and Div with NumPy's broadcasting.
+#include "compiler/opdef/elementwise.h"
 #include "compiler/opdef/op_def.h"
 #include "compiler/ops/broadcast.h"
 
@@ -8,9 +9,9 @@ namespace {
 struct Binary {
   const char* name;
   const char* doc;
-  const char* algorithm;  // of kernel "binary"
   bool commutative;
   double (*compute)(double a, double b);
+  Elem (*formula)(Elem a, Elem b);
   GradientFn gradient;
 };
 
@@ -68,8 +69,6 @@ absl::Status Infer(InferContext& c) {
   return absl::OkStatus();
 }
 
-// Lowered to kernel "binary": inputs (a, b, post-op operands...), outputs (y), attributes {algorithm}. The operands'
-// shapes broadcast to y's; the kernel takes unary and binary post-ops.
 OpDef BinaryDef(const Binary& binary) {
   OpDef def;
   def.name = binary.name;
@@ -78,9 +77,8 @@ OpDef BinaryDef(const Binary& binary) {
   def.outputs = {{"y", "f32, the broadcast shape"}};
   def.infer = Infer;
   def.gradient = binary.gradient;
-  def.lower = [algorithm = std::string(binary.algorithm)](LowerContext& c) {
-    c.Emit("binary", {c.Input(0), c.Input(1)}, {c.Output()}, {{"algorithm", algorithm}}, /*with_post_ops=*/true);
-    return absl::OkStatus();
+  def.elementwise = [formula = binary.formula](const Node&, absl::Span<const Elem> x) {
+    return std::vector<Elem>{formula(x[0], x[1])};
   };
   def.reference = [compute = binary.compute](ReferenceContext& c) {
     const DoubleTensor &a = c.Input(0), &b = c.Input(1);
@@ -91,7 +89,6 @@ OpDef BinaryDef(const Binary& binary) {
   };
   def.traits.elementwise = true;
   def.traits.post_op_binary = true;
-  def.traits.accepts_unary_post_ops = def.traits.accepts_binary_post_ops = true;
   def.traits.commutative = binary.commutative;
   def.traits.in_place = {{0, 0}};
   def.traits.accumulates_gradients = def.name == "Add";
@@ -100,10 +97,14 @@ OpDef BinaryDef(const Binary& binary) {
 
 [[maybe_unused]] const bool kRegistered = [] {
   const Binary kBinaries[] = {
-      {"Add", "y = a + b, broadcast.", "add", true, [](double a, double b) { return a + b; }, AddGradient},
-      {"Sub", "y = a - b, broadcast.", "sub", false, [](double a, double b) { return a - b; }, SubGradient},
-      {"Mul", "y = a b by element, broadcast.", "mul", true, [](double a, double b) { return a * b; }, MulGradient},
-      {"Div", "y = a / b by element, broadcast.", "div", false, [](double a, double b) { return a / b; }, DivGradient},
+      {"Add", "y = a + b, broadcast.", true, [](double a, double b) { return a + b; },
+       [](Elem a, Elem b) { return a + b; }, AddGradient},
+      {"Sub", "y = a - b, broadcast.", false, [](double a, double b) { return a - b; },
+       [](Elem a, Elem b) { return a - b; }, SubGradient},
+      {"Mul", "y = a b by element, broadcast.", true, [](double a, double b) { return a * b; },
+       [](Elem a, Elem b) { return a * b; }, MulGradient},
+      {"Div", "y = a / b by element, broadcast.", false, [](double a, double b) { return a / b; },
+       [](Elem a, Elem b) { return a / b; }, DivGradient},
   };
   for (const Binary& b : kBinaries) OpRegistry::Get().Register(BinaryDef(b));
   return true;

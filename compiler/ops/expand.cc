@@ -1,4 +1,5 @@
 // Expand: a tensor repeated along its dimensions of 1.
+#include "compiler/opdef/elementwise.h"
 #include "compiler/opdef/op_def.h"
 #include "compiler/ops/broadcast.h"
 
@@ -32,7 +33,8 @@ OpDef ExpandDef() {
     if (c.TypeOf(c.Input(0)) == c.TypeOf(c.node().outputs[0])) c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
-  // Kernel "expand": inputs (x), outputs (y).
+  // Alone, kernel "expand": inputs (x), outputs (y). Beside elementwise operators it is never written out.
+  def.elementwise = [](const Node&, absl::Span<const Elem> x) { return std::vector<Elem>{x[0]}; };
   def.lower = [](LowerContext& c) {
     c.Emit("expand", {c.Input(0)}, {c.Output()}, {});
     return absl::OkStatus();

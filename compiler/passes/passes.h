@@ -75,6 +75,16 @@ absl::StatusOr<Graph> FuseNormRelu(Graph graph, const CompileOptions& options);
 // shape, or one element a channel, or one element.
 absl::StatusOr<Graph> FusePostOps(Graph graph, const CompileOptions& options);
 
+// Makes one node of connected operators that have a formula (OpDef::elementwise) and results of one shape: what lies
+// between them is never stored. Numbers that are constant become part of the program. After fuse_post_ops, which costs
+// nothing at all. A group stands where its last operator stood, and takes in another one
+//   - that reads one of its results, f32 or bool, before any operator outside does;
+//   - while the program stays within the limits of ElementwiseProgram;
+//   - and, where other work lies between the two, if that keeps no more bytes alive meanwhile: what the group reads and
+//     nobody later does must not be more than what it hands on. So a backward operator gets the stored result of a
+//     forward one, unless computing it again costs no memory.
+absl::StatusOr<Graph> FuseElementwise(Graph graph, const CompileOptions& options);
+
 }  // namespace athanor
 
 #endif  // ATHANOR_COMPILER_PASSES_PASSES_H_

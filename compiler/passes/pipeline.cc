@@ -29,6 +29,7 @@ constexpr GraphPass kPasses[] = {
     {"fold_batch_norm", FoldBatchNorm},  // before fuse_post_ops, so that what follows is fused into the convolution
     {"fuse_norm_relu", FuseNormRelu},    // before fuse_post_ops, which would take the ReLU away
     {"fuse_post_ops", FusePostOps},
+    {"fuse_elementwise", FuseElementwise},
     {"check_types", InferShapes},  // an independent look at what the passes left: nothing may change
 };
 

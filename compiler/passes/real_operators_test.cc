@@ -1,5 +1,6 @@
 // The pipeline with the real operators, which the passes know only by their OpDefs: what is fused, and that it computes
 // the same.
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/graph/text.h"
@@ -137,6 +138,45 @@ TEST(RealOperatorsTest, TrainingFusesForwardAndBackward) {
   DoubleTensor w2 = expected.at("var:w2");
   for (int64_t i = 0; i < w2.size(); ++i) w2[i] -= expected.at("grad:w2")[i];
   ExpectNear(actual.at("var:w2"), w2, "w2");
+}
+
+// A gated layer between two matrix products: what lies between is one node forward and few backward.
+TEST(RealOperatorsTest, ElementwiseChainsBecomeOneNode) {
+  auto net = ParseGraph(R"(graph "gates" {
+    %x : input f32[N,3]
+    %w : parameter f32[3,3] = [0.1,0.2,-0.3,0.4,-0.5,0.6,0.7,0.8,-0.9]
+    %gain : parameter f32[3] = [0.5,1.5,-1]
+    %half : constant f32[] = [0.5]
+    %h = FullyConnected(%x, %w) @"fc"
+    %g = Mul(%h, %gain) @"gain"
+    %s = Sigmoid(%g) @"gate"
+    %t = Tanh(%h) @"candidate"
+    %p = Mul(%s, %t) @"product"
+    %q = Mul(%p, %half) @"half"
+    %y = FullyConnected(%q, %w) @"fc2"
+    %loss = MeanSquaredError(%y, %x) @"loss"
+    entry "train" training (x=%x) -> (loss=%loss) loss %loss
+  })");
+  ASSERT_TRUE(net.ok()) << net.status();
+  CompileOptions options = For("train");
+  options.gradients_as_outputs = true;
+  auto graph = RunPipeline(*net, options);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const std::vector<std::string> nodes = NodesOf(*graph);
+  const auto programs = std::count(nodes.begin(), nodes.end(), "Elementwise");
+  EXPECT_GE(programs, 2) << ToText(*graph);
+  EXPECT_LE(programs, 3) << ToText(*graph);
+  for (const char* op : {"Mul", "Sigmoid", "Tanh", "SigmoidGrad", "TanhGrad"}) {
+    EXPECT_EQ(std::count(nodes.begin(), nodes.end(), op), 0) << ToText(*graph);
+  }
+  Graph plain = *net;
+  for (auto pass : {SelectEntry, FixSymbols, InferShapes, SelectPhase, Differentiate}) {
+    auto next = pass(std::move(plain), options);
+    ASSERT_TRUE(next.ok()) << next.status();
+    plain = *std::move(next);
+  }
+  const Interpreter::Tensors expected = RunOnce(plain), actual = RunOnce(*graph);
+  for (const char* name : {"loss", "grad:w", "grad:gain"}) ExpectNear(actual.at(name), expected.at(name), name);
 }
 
 }  // namespace

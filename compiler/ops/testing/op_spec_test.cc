@@ -16,8 +16,8 @@ namespace {
 using ::testing::HasSubstr;
 
 struct Faults {
-  double value = 0, slope = 0;           // relative, of the reference and of the gradient's reference
-  const char* algorithm = "logistic";    // of the kernel
+  double value = 0, slope = 0;                  // relative, of the reference and of the gradient's reference
+  const char* program = "logistic x0 -> t0";    // of the kernel
   bool has_gradient = true;
 };
 
@@ -41,7 +41,7 @@ OpDef Logistic(const std::string& name, Faults faults) {
     return absl::OkStatus();
   };
   def.lower = [faults](LowerContext& c) {
-    c.Emit("eltwise", {c.Input(0)}, {c.Output()}, {{"algorithm", std::string(faults.algorithm)}});
+    c.Emit("elementwise", {c.Input(0)}, {c.Output()}, {{"program", std::string(faults.program)}});
     return absl::OkStatus();
   };
   if (faults.has_gradient) {
@@ -71,7 +71,8 @@ OpDef Slope(const std::string& name, Faults faults) {
     return absl::OkStatus();
   };
   def.lower = [](LowerContext& c) {
-    c.Emit("eltwise_backward", {c.Input(0), c.Input(1)}, {c.Output()}, {{"algorithm", std::string("logistic_dst")}});
+    c.Emit("elementwise", {c.Input(0), c.Input(1)}, {c.Output()},
+           {{"program", std::string("sub 1 x1; mul x1 t0; mul x0 t1 -> t2")}});
     return absl::OkStatus();
   };
   return def;
@@ -82,7 +83,7 @@ OpDef Slope(const std::string& name, Faults faults) {
            {"Good", {}},
            {"WrongValue", {.value = 1e-8}},
            {"WrongSlope", {.slope = 4e-6}},  // less than the kernels' tolerance
-           {"WrongKernel", {.algorithm = "tanh"}},
+           {"WrongKernel", {.program = "tanh x0 -> t0"}},
            {"NoGradient", {.has_gradient = false}},
        }) {
     OpRegistry::Get().Register(Logistic(name, faults));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/opdef/elementwise.h"
 #include "compiler/opdef/op_def.h"
 
 namespace athanor {
@@ -22,8 +23,11 @@ OpDef Make(const std::string& name, std::vector<PortDef> inputs, std::vector<Por
   return def;
 }
 
-OpDef Unary(const std::string& name, double (*compute)(double)) {
+OpDef Unary(const std::string& name, double (*compute)(double), Elem (*formula)(Elem) = nullptr) {
   OpDef def = Make(name, {{"x", ""}}, {{"y", ""}});
+  if (formula != nullptr) {
+    def.elementwise = [formula](const Node&, absl::Span<const Elem> x) { return std::vector<Elem>{formula(x[0])}; };
+  }
   def.reference = [compute](ReferenceContext& c) {
     for (int64_t i = 0; i < c.Input(0).size(); ++i) c.Output()[i] = compute(c.Input(0)[i]);
     return absl::OkStatus();
@@ -33,8 +37,9 @@ OpDef Unary(const std::string& name, double (*compute)(double)) {
 }
 
 // Operands of one shape, or the second of one element or of the trailing dimensions.
-OpDef Binary(const std::string& name, double (*compute)(double, double)) {
+OpDef Binary(const std::string& name, double (*compute)(double, double), Elem (*formula)(Elem, Elem)) {
   OpDef def = Make(name, {{"a", ""}, {"b", ""}}, {{"y", ""}});
+  def.elementwise = [formula](const Node&, absl::Span<const Elem> x) { return std::vector<Elem>{formula(x[0], x[1])}; };
   def.infer = [](InferContext& c) -> absl::Status {
     ATH_RETURN_IF_ERROR(c.CheckDtype(1, "b", c.Input(0).dtype));
     ATH_ASSIGN_OR_RETURN(std::vector<Dim> dims, c.Broadcast(c.Input(0), c.Input(1)));
@@ -52,7 +57,7 @@ OpDef Binary(const std::string& name, double (*compute)(double, double)) {
 
 // T.Relu (gradient T.ReluGrad), T.Neg (a unary post-op), T.Square (no post-op, no gradient), T.Round (f32 -> s32).
 void RegisterUnary() {
-  OpDef relu = Unary("T.Relu", [](double x) { return std::max(x, 0.0); });
+  OpDef relu = Unary("T.Relu", [](double x) { return std::max(x, 0.0); }, [](Elem x) { return Max(x, 0); });
   relu.traits.post_op_unary = relu.traits.is_relu = true;
   relu.gradient = [](GradientContext& c) -> absl::Status {
     ATH_ASSIGN_OR_RETURN(ValueId dx, c.Emit("T.ReluGrad", {c.OutputGrad(), c.Output()}));
@@ -61,16 +66,17 @@ void RegisterUnary() {
   };
   OpRegistry::Get().Register(std::move(relu));
 
-  OpDef relu_grad = Binary("T.ReluGrad", [](double dy, double y) { return y > 0 ? dy : 0; });
+  OpDef relu_grad = Binary("T.ReluGrad", [](double dy, double y) { return y > 0 ? dy : 0; },
+                           [](Elem dy, Elem y) { return Select(Gt(y, 0), dy, 0); });
   relu_grad.traits.relu_backward_grad_input = 0;
   OpRegistry::Get().Register(std::move(relu_grad));
 
-  OpDef neg = Unary("T.Neg", [](double x) { return -x; });
+  OpDef neg = Unary("T.Neg", [](double x) { return -x; }, [](Elem x) { return -x; });
   neg.traits.post_op_unary = true;
   OpRegistry::Get().Register(std::move(neg));
-  OpRegistry::Get().Register(Unary("T.Square", [](double x) { return x * x; }));
+  OpRegistry::Get().Register(Unary("T.Square", [](double x) { return x * x; }, [](Elem x) { return x * x; }));
 
-  OpDef round = Unary("T.Round", [](double x) { return std::round(x); });
+  OpDef round = Unary("T.Round", [](double x) { return std::round(x); }, [](Elem x) { return Round(x); });
   round.infer = [](InferContext& c) {
     c.SetOutput(0, {DType::kS32, c.Input(0).dims});
     return absl::OkStatus();
@@ -78,7 +84,7 @@ void RegisterUnary() {
   OpRegistry::Get().Register(std::move(round));
 
   // s32 -> f32, and a gradient that nobody can use.
-  OpDef to_float = Unary("T.ToFloat", [](double x) { return x; });
+  OpDef to_float = Unary("T.ToFloat", [](double x) { return x; }, [](Elem x) { return x; });
   to_float.infer = [](InferContext& c) {
     c.SetOutput(0, {DType::kF32, c.Input(0).dims});
     return absl::OkStatus();
@@ -89,6 +95,14 @@ void RegisterUnary() {
   };
   OpRegistry::Get().Register(std::move(to_float));
 
+  // f32 -> bool: whether x is not 0.
+  OpDef truth = Unary("T.Truth", [](double x) { return x != 0 ? 1.0 : 0.0; }, [](Elem x) { return x; });
+  truth.infer = [](InferContext& c) {
+    c.SetOutput(0, {DType::kBool, c.Input(0).dims});
+    return absl::OkStatus();
+  };
+  OpRegistry::Get().Register(std::move(truth));
+
   // y = x * by; its gradient forgets the input.
   OpDef scale = Unary("T.Forgetful", [](double x) { return x; });
   scale.attributes = {{"by", AttrType::kFloat, "", AttrValue(2.0), 0.0, 10.0}};
@@ -98,7 +112,7 @@ void RegisterUnary() {
 
 // T.Add, T.Mul (both with gradients of operands of one shape), T.Sub.
 void RegisterBinary() {
-  OpDef add = Binary("T.Add", [](double a, double b) { return a + b; });
+  OpDef add = Binary("T.Add", [](double a, double b) { return a + b; }, [](Elem a, Elem b) { return a + b; });
   add.traits.post_op_binary = add.traits.commutative = add.traits.accumulates_gradients = true;
   add.traits.accepts_unary_post_ops = true;
   add.gradient = [](GradientContext& c) {
@@ -107,7 +121,7 @@ void RegisterBinary() {
   };
   OpRegistry::Get().Register(std::move(add));
 
-  OpDef mul = Binary("T.Mul", [](double a, double b) { return a * b; });
+  OpDef mul = Binary("T.Mul", [](double a, double b) { return a * b; }, [](Elem a, Elem b) { return a * b; });
   mul.traits.commutative = true;
   mul.gradient = [](GradientContext& c) -> absl::Status {
     for (int i : {0, 1}) {
@@ -119,7 +133,7 @@ void RegisterBinary() {
   };
   OpRegistry::Get().Register(std::move(mul));
 
-  OpDef sub = Binary("T.Sub", [](double a, double b) { return a - b; });
+  OpDef sub = Binary("T.Sub", [](double a, double b) { return a - b; }, [](Elem a, Elem b) { return a - b; });
   sub.traits.post_op_binary = true;
   OpRegistry::Get().Register(std::move(sub));
 }

@@ -1,7 +1,7 @@
 // One kernel call with its data, run as a session runs it: layouts settled by query, memory 64-byte aligned, results
 // and scratch full of NaN beforehand.
 //
-//   auto y = TestCall("eltwise").Attr("algorithm", "relu").In(x).Out({2, 3}).Run();
+//   auto y = TestCall("elementwise").Attr("program", "exp x0 -> t0").In(x).Out({2, 3}).Run();
 #ifndef ATHANOR_RUNTIME_KERNELS_TESTING_TEST_CALL_H_
 #define ATHANOR_RUNTIME_KERNELS_TESTING_TEST_CALL_H_
 
