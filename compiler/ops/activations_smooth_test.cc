@@ -141,9 +141,9 @@ TEST(SmoothActivations, RefuseBadTypesAndAttributes) {
     refuse("Softplus", "threshold", v, "attribute \"threshold\" = ");
   }
   refuse("ELU", "alpha", -0.1, "is not in [0, 3.40282e+38]");
-  for (double v : {0.0, -1.0}) {
-    refuse("CELU", "alpha", v, "is not in (0, 3.40282e+38]");
-    refuse("Softplus", "beta", v, "is not in (0, 3.40282e+38]");
+  for (double v : {0.0, -1.0, 1e-50}) {
+    refuse("CELU", "alpha", v, "is not in [1.17549e-38, 3.40282e+38]");
+    refuse("Softplus", "beta", v, "is not in [1.17549e-38, 3.40282e+38]");
   }
   OpSpec("GELU").Input({2}).Attr("approximate", "sigmoid").ExpectOutput({2})
       .ExpectError(ErrorClass::kAttr, "is not one of none, tanh");

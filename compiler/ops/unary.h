@@ -4,6 +4,7 @@
 #define ATHANOR_COMPILER_OPS_UNARY_H_
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,10 +49,9 @@ inline AttrDef FiniteAttr(std::string name, std::string doc, std::optional<AttrV
   return {.name = std::move(name), .type = AttrType::kFloat, .doc = std::move(doc),
           .default_value = std::move(otherwise), .min = min, .max = std::numeric_limits<float>::max()};
 }
+// And at least the smallest normal number: a divisor that f32 does not round to 0.
 inline AttrDef PositiveAttr(std::string name, std::string doc, double otherwise) {
-  AttrDef def = FiniteAttr(std::move(name), std::move(doc), otherwise, 0);
-  def.min_exclusive = true;
-  return def;
+  return FiniteAttr(std::move(name), std::move(doc), otherwise, std::numeric_limits<float>::min());
 }
 
 }  // namespace athanor
