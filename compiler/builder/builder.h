@@ -143,8 +143,8 @@ class GraphBuilder {
   void Metadata(const std::string& key, AttrValue value);
   void Entry(const std::string& name, EntryOptions options, Location where = Location::current());
 
-  // For layers that are functions outside of this class: settles the name of one, which its parameters begin with; empty
-  // after an error, also an earlier one.
+  // For layers that are functions outside of this class: settles the name of one, which its parameters begin with;
+  // empty after an error, also an earlier one.
   std::string LayerName(const std::string& op, const std::string& name, Location where = Location::current());
   // And what they refuse: an error naming the layer by a name that LayerName gave. The first error is kept.
   void Reject(const std::string& op, const std::string& name, const absl::Status& error,

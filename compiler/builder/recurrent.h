@@ -20,7 +20,7 @@ struct RecurrentOptions {
   bool batch_first = false;  // x is [N,T,C], and y [N,T,D*H]; the states stay as they are
   double dropout = 0;        // of each layer's output but the last's, in training entries
   Var lengths = {};          // s32 [N]: steps of each sequence; none: all
-  Var h0 = {}, c0 = {};      // f32 [layers*D,N,H], a layer's directions beside each other; none: zeros. c0: of Lstm only
+  Var h0 = {}, c0 = {};      // f32 [layers*D,N,H], by layer, then direction; none: zeros. c0: of Lstm only
   std::string nonlinearity = "tanh";  // of Rnn: or "relu"
   bool linear_before_reset = true;    // of Gru: as PyTorch
   std::string name = "";

@@ -43,8 +43,9 @@ absl::Status CheckLimits(const InferContext& c, int64_t hidden) {
       fits(5 * wide, hidden)) {
     return absl::OkStatus();
   }
-  return c.Error(ErrorClass::kLimit, "input \"x\" is %s with %d hidden units: expected T N, 5 N max(C, H) and "
-                 "5 H max(C, H) below 2^31", x.ToString(), hidden);
+  return c.Error(ErrorClass::kLimit,
+                 "input \"x\" is %s with %d hidden units: expected T N, 5 N max(C, H) and 5 H max(C, H) below 2^31",
+                 x.ToString(), hidden);
 }
 
 // Checks x and weight_hh.
@@ -60,7 +61,8 @@ absl::StatusOr<Types> OperandTypes(const InferContext& c) {
   const TensorType& x = c.Input(kX);
   const int64_t directions = Directions(c), gates = GatesOf(CellOf(c)), rows = gates * hidden;
   if (c.Input(kWeightHh).dims[0] != Dim(directions) || c.Input(kWeightHh).dims[1] != Dim(rows)) {
-    return c.Error(ErrorClass::kShape, "input \"weight_hh\" is %s, expected [%d,%d,%d]: %d direction%s, %d gate%s of %d",
+    return c.Error(ErrorClass::kShape,
+                   "input \"weight_hh\" is %s, expected [%d,%d,%d]: %d direction%s, %d gate%s of %d",
                    c.Input(kWeightHh).ToString(), directions, rows, hidden, directions, directions == 1 ? "" : "s",
                    gates, gates == 1 ? "" : "s", hidden);
   }
@@ -224,7 +226,7 @@ std::vector<PortDef> SharedInputs(const char* gates, bool lstm) {
       {"weight_hh", "f32[D," + rows + ",H]"},
       {.name = "bias_ih", .doc = "f32[D," + rows + "]", .optional = true},
       {.name = "bias_hh", .doc = "f32[D," + rows + "]", .optional = true},
-      {.name = "lengths", .doc = "s32[N], each in [0, T]: steps of each sequence; absent: all have T", .optional = true},
+      {.name = "lengths", .doc = "s32[N], each in [0, T]: steps of a sequence; absent: T", .optional = true},
       {.name = "h0", .doc = "f32[D,N,H]: the initial state", .optional = true}};
   if (lstm) ports.push_back({.name = "c0", .doc = "f32[D,N,H]: the initial cell state", .optional = true});
   return ports;
@@ -298,8 +300,8 @@ AttrDef LinearBeforeResetAttr() {
 constexpr char kRnnDoc[] =
     "h = f(W_ih x + b_ih + W_hh h + b_hh) at each step, a simple recurrent network (Elman 1990), as torch.nn.RNN.";
 constexpr char kLstmDoc[] =
-    "c = s(f) c + s(i) tanh(g), h = s(o) tanh(c), where [i,f,g,o] = W_ih x + b_ih + W_hh h + b_hh and s is the logistic "
-    "function: long short-term memory (Hochreiter, Schmidhuber 1997) as torch.nn.LSTM.";
+    "c = s(f) c + s(i) tanh(g), h = s(o) tanh(c), where [i,f,g,o] = W_ih x + b_ih + W_hh h + b_hh and s is the "
+    "logistic function: long short-term memory (Hochreiter, Schmidhuber 1997) as torch.nn.LSTM.";
 constexpr char kGruDoc[] =
     "h = (1 - z) n + z h with r, z = s(W_ih x + b_ih + W_hh h + b_hh), s the logistic function, and n = tanh(W_in x + "
     "b_in + r (W_hn h + b_hn)), or, with linear_before_reset = false, tanh(W_in x + b_in + W_hn (r h) + b_hn): gated "

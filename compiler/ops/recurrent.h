@@ -9,7 +9,9 @@ namespace athanor::recurrent {
 enum class Cell { kTanh, kRelu, kLstm, kGru, kLbrGru };
 Cell CellOf(const OpContext& c);
 inline bool IsLstm(const OpContext& c) { return CellOf(c) == Cell::kLstm; }
-inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kTanh || cell == Cell::kRelu ? 1 : 3; }
+inline int64_t GatesOf(Cell cell) {
+  return cell == Cell::kLstm ? 4 : cell == Cell::kTanh || cell == Cell::kRelu ? 1 : 3;
+}
 
 // Inputs of an operator and, in the same places, of its gradient; only an LSTM has the last.
 enum { kX, kWeightIh, kWeightHh, kBiasIh, kBiasHh, kLengths, kH0, kC0 };

@@ -96,7 +96,8 @@ TEST(RecurrentErrors, ShapesOfInputs) {
       expect(2, {2, rows, 3}, "input \"weight_hh\" is f32[2,");
       for (int bias : {3, 4}) {
         const std::string name = bias == 3 ? "bias_ih" : "bias_hh";
-        expect(bias, {1, rows - 1}, absl::StrCat("input \"", name, "\" is f32[1,", rows - 1, "], expected f32[1,", rows));
+        expect(bias, {1, rows - 1},
+               absl::StrCat("input \"", name, "\" is f32[1,", rows - 1, "], expected f32[1,", rows));
         expect(bias, {rows}, absl::StrCat("input \"", name, "\""));
         expect(bias, {2, rows}, absl::StrCat("input \"", name, "\" is f32[2,", rows, "]"));
       }

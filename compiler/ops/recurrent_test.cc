@@ -175,10 +175,26 @@ TEST(Recurrent, KnownValues) {
         .GivenParameter(Pattern(layer.bias(), 4)).Given(Tensor::Of<int32_t>({2}, {3, 1}))
         .Given(Pattern(layer.state(), 6));
     if (layer.lstm()) spec.Given(Pattern(layer.state(), 7));
-    spec.ExpectOutput(layer.y()).ExpectValues(known.y, 1e-11).ExpectOutput(layer.state()).ExpectValues(known.h_n, 1e-11);
+    spec.ExpectOutput(layer.y()).ExpectValues(known.y, 1e-11);
+    spec.ExpectOutput(layer.state()).ExpectValues(known.h_n, 1e-11);
     if (layer.lstm()) spec.ExpectOutput(layer.state()).ExpectValues(known.c_n, 1e-11);
     if (layer.nonlinearity != nullptr) spec.NoGradient(0);  // some sums are at the kink
     spec.Check();
+  }
+}
+
+// A loss that reads the final states only, and one that reads a single one of them.
+TEST(Recurrent, GradientFromTheStatesAlone) {
+  for (Layer layer : Cells()) {
+    layer.direction = "bidirectional";
+    for (int flags = 0; flags < 4; ++flags) {
+      OpSpec spec = layer.Spec(absl::StrCat("states alone ", flags));
+      spec.Input(layer.x()).Parameter(layer.weight_ih()).Parameter(layer.weight_hh()).Absent().Absent();
+      flags & 1 ? spec.Given(Lengths(layer.batch, layer.steps)) : spec.Absent();
+      layer.ExpectAll(spec).NoGradientFromOutput(0);
+      if (flags & 2 && layer.lstm()) spec.NoGradientFromOutput(1);
+      spec.Check();
+    }
   }
 }
 

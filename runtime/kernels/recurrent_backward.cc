@@ -223,8 +223,15 @@ class RnnBackwardKernel final : public Kernel {
       p.Set(DNNL_ARG_DIFF_DST_ITER_C, Scratch(layout_.flow) + size);
       p.Set(DNNL_ARG_DIFF_SRC_ITER_C, Scratch(layout_.before) + size);
     }
+    const int64_t longest = *std::max_element(lengths_, lengths_ + call_.batch);
+    const int64_t input_step = call_.batch * call_.inputs;
     for (int64_t s = call_.steps; s-- > 0;) {
-      ATH_RETURN_IF_ERROR(RunStep(d, s, call_.reversed(d) ? call_.steps - 1 - s : s));
+      const int64_t t = call_.reversed(d) ? call_.steps - 1 - s : s;
+      if (t < longest) {
+        ATH_RETURN_IF_ERROR(RunStep(d, s, t));
+      } else if (d == 0) {
+        std::fill_n(out_[call_.dx] + t * input_step, input_step, 0.0f);
+      }
     }
     for (int i = 0; i < num_states(); ++i) std::copy_n(Scratch(layout_.end) + i * size, size, InitialGradient(d, i));
     return absl::OkStatus();

@@ -38,8 +38,8 @@ struct RecurrentCall {
   // PyTorch's number of oneDNN's gate: (update, reset, new) is (reset, update, new) there. The LSTM's are the same.
   int64_t TorchGate(int64_t gate) const { return gru() && gate < 2 ? 1 - gate : gate; }
   bool reversed(int64_t direction) const { return reverse || direction == 1; }
-  // Sequences of different lengths are computed step by step, with a primitive of one step, and the states of those that
-  // have ended are put back after each; else one primitive has all steps.
+  // Sequences of different lengths are computed step by step, with a primitive of one step, and the states of those
+  // that have ended are put back after each; else one primitive has all steps.
   bool stepwise() const { return lengths >= 0; }
   int64_t primitive_steps() const { return stepwise() ? 1 : steps; }
   int64_t state_size() const { return batch * hidden; }        // elements of one direction's state
@@ -90,8 +90,8 @@ struct RecurrentPrimitive {
 RecurrentPrimitive MakeRecurrentForward(const RecurrentCall& call, bool reversed);
 RecurrentPrimitive MakeRecurrentBackward(const RecurrentCall& call, bool reversed);
 
-// Copies between a parameter of PyTorch's layout, [gates * hidden, width], and oneDNN's weights, of any layout, in which
-// the gates have another order.
+// Copies between a parameter of PyTorch's layout, [gates * hidden, width], and oneDNN's weights, of any layout, in
+// which the gates may have another order.
 class WeightReorder {
  public:
   enum Way { kToDnnl, kToTorch };
@@ -120,8 +120,8 @@ struct RecurrentWorkspace {
 
 // to = the state of direction d among `states`, zero where that is null.
 void CopyState(const RecurrentCall& call, const float* states, int64_t d, float* to);
-// Of the first `size` elements of rows of these strides: to = from where the sequence goes on at step t, and 0 else. They
-// may be the same.
+// Of the first `size` elements of rows of these strides: to = from where the sequence goes on at step t, and 0 else.
+// They may be the same.
 void CopyRunning(const int32_t* lengths, int64_t t, int64_t rows, int64_t size, const float* from, int64_t from_stride,
                  float* to, int64_t to_stride);
 // to = from where the sequence has ended.
@@ -129,8 +129,8 @@ void CopyEnded(const int32_t* lengths, int64_t t, int64_t rows, int64_t size, co
 // INDEX error for a length that is not in [0, steps].
 absl::Status CheckLengths(const std::string& name, const int32_t* lengths, int64_t batch, int64_t steps);
 
-// Operands as they must lie, with a workspace of the size it has, and the figures of one run. LIMIT error for sizes that
-// did not fit.
+// Operands as they must lie, with a workspace of the size it has, and the figures of one run. LIMIT error for sizes
+// that did not fit.
 absl::StatusOr<KernelInfo> RecurrentInfo(const CallSpec& spec, const RecurrentCall& call, const std::string& impl,
                                          const Carver& workspace, const Carver& scratch);
 
