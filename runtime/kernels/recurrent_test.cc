@@ -124,6 +124,31 @@ TEST(Recurrent, ASequenceWithALengthIsTheShorterSequence) {
   }
 }
 
+// Two steps more, which no sequence has: each tensor by step begins as without them and ends in zeros.
+TEST(Recurrent, StepsBehindTheLongestSequenceChangeNothing) {
+  for (const char* cell : kCells) {
+    for (bool reverse : {false, true}) {
+      Layer few{cell, 5, 3, 6, 4, reverse ? 1 : 2, reverse}, many = few;
+      many.steps = 7;
+      few.lengths = many.lengths = {2, 5, 0};
+      auto a = few.Forward().Run(), b = many.Forward().Run();
+      ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
+      auto da = few.Backward(*a).Run(), db = many.Backward(*b).Run();
+      ASSERT_TRUE(da.ok() && db.ok()) << da.status() << db.status();
+      for (auto [got, want] : {std::make_pair(&*b, &*a), std::make_pair(&*db, &*da)}) {
+        for (size_t i = 0; i < want->outputs.size(); ++i) {
+          if (want->outputs[i].dtype() != DType::kF32) continue;
+          auto expected = want->outputs[i].as<float>(), all = got->outputs[i].as<float>();
+          EXPECT_EQ(std::vector<float>(expected.begin(), expected.end()),
+                    std::vector<float>(all.begin(), all.begin() + static_cast<int64_t>(expected.size())))
+              << cell << ", output " << i;
+          for (size_t k = expected.size(); k < all.size(); ++k) EXPECT_EQ(all[k], 0) << cell << ", output " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(Recurrent, ALengthOutOfRangeStopsTheRun) {
   for (const char* cell : kCells) {
     for (int32_t bad : {-1, 6, INT32_MIN, INT32_MAX}) {
