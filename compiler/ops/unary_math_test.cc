@@ -1,6 +1,5 @@
 #include <cmath>
 #include <limits>
-#include <set>
 #include <string>
 
 #include "compiler/ops/testing/elementwise_cases.h"
@@ -56,10 +55,8 @@ TEST(UnaryMath, KnownValues) {
 }
 
 TEST(UnaryMath, EveryShape) {
-  const std::set<std::string> by_product = {"Abs", "Exp", "Log", "Sin"};
   for (const Function& f : kFunctions) {
     for (const Shape& shape : ElementwiseShapes()) {
-      if (by_product.contains(f.op) && *NumElements(shape) == 0) continue;  // Mul and Div refuse them
       OpSpec(f.op).Name("shape").Input(shape).InputRange(f.low, f.high).KinkFree().ExpectOutput(shape).SymbolicBatch()
           .Check();
     }
