@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/graph/text.h"
+#include "compiler/lowering/group_updates.h"
 #include "compiler/lowering/lower.h"
 #include "compiler/lowering/propagate_layouts.h"
 #include "compiler/passes/pipeline.h"
@@ -39,13 +40,14 @@ bool Wanted(const CompileOptions& options, absl::string_view stage) {
 // After each stage: its dump, then its check, so that what a stage got wrong can be read.
 absl::Status FinishStage(const CompileOptions& options, absl::string_view stage, const Entry& entry, const Plan& plan) {
   if (Wanted(options, stage)) options.dump(absl::StrCat(entry.name, ".", stage), ToText(entry, plan.variables));
-  const bool lowered_only = stage == "lower";  // the layouts, and with them the kernels, are asked for later
+  // The layouts, and with them the kernels, are asked for later.
+  const bool lowered_only = stage == "lower" || stage == "group_updates";
   absl::Status verified = VerifyProgram(entry, plan.variables,
                                         {.known_kernels = !lowered_only, .decided_layouts = !lowered_only});
   return AddContext(verified, absl::StrCat("after stage ", stage));
 }
 
-constexpr const char* kProgramStages[] = {"lower", "propagate_layouts", "schedule", "plan_memory"};
+constexpr const char* kProgramStages[] = {"lower", "group_updates", "propagate_layouts", "schedule", "plan_memory"};
 
 absl::Status CheckStage(const std::string& stage) {
   std::vector<std::string> known = {"all"};
@@ -90,6 +92,8 @@ absl::Status LowerEntries(const Graph& model, const CompileOptions& options, Pla
     ATH_ASSIGN_OR_RETURN(Graph graph, RunPipeline(model, one));
     ATH_ASSIGN_OR_RETURN(Entry entry, Lower(graph, name, request.symbols, &plan->variables));
     ATH_RETURN_IF_ERROR(FinishStage(options, "lower", entry, *plan));
+    if (options.update == UpdateMode::kGrouped) entry = GroupUpdates(std::move(entry));
+    ATH_RETURN_IF_ERROR(FinishStage(options, "group_updates", entry, *plan));
     plan->entries.push_back(std::move(entry));
   }
   return absl::OkStatus();

@@ -20,11 +20,28 @@ struct EntryRequest {
   std::map<std::string, int64_t> symbols;  // {"N": 64}; each in [1, 2^31]
 };
 
+// Parameters whose optimizer has other attributes: {{"*.bias", "*.gamma"}, {{"weight_decay", 0.0}, {"lr_scale", 2.0}}}.
+struct ParameterGroup {
+  std::vector<std::string> patterns;  // names, or patterns with * (any text) and ? (one character)
+  Attributes attrs;                   // in place of the optimizer's, or besides
+};
+
 // The operator that updates each trained parameter ("SGD", "Adam") and its attributes ("weight_decay", ...).
 struct OptimizerSpec {
   std::string op;
   Attributes attrs;
+  std::vector<ParameterGroup> groups = {};  // a parameter belongs to the first that names it, if any
+  // Gradients are scaled down together to a norm of this at most, as by torch.nn.utils.clip_grad_norm_; before clip_value,
+  // an attribute of every optimizer. A norm that is not finite ends the step with a DATA error and changes no parameter.
+  // 0: they are not.
+  double clip_norm = 0;
+  bool grad_norm_output = false;  // the norm of all gradients, before they are clipped, as the output "grad_norm"
 };
+
+// How the updates of a training entry are done: grouped, in one call for all parameters that have the same attributes
+// and scalars, which keeps all gradients until the end; or each as soon as its gradient is there, which needs less memory.
+// The results are the same.
+enum class UpdateMode { kGrouped, kEach };
 
 // Receives the text of the graph or program after a stage, or "(unchanged)".
 using DumpSink = std::function<void(absl::string_view stage, absl::string_view text)>;
@@ -35,6 +52,7 @@ struct CompileOptions {
 
   // Training entries get a backward pass and, for each parameter, an update. Without it they only run forward.
   std::optional<OptimizerSpec> optimizer;
+  UpdateMode update = UpdateMode::kGrouped;
   // Parameters that are not trained: names, or patterns with * (any text) and ? (one character).
   std::vector<std::string> frozen;
   // Gradients become outputs "grad:<parameter>": of every entry with a loss, with or without an optimizer.

@@ -373,8 +373,12 @@ TEST(PropagateLayoutsTest, ALayersStepNeedsNoReorder) {
     call (%y) = inner_product(%x, %w, %b) name="fc" attrs={bias=true}
     call (%dx) = inner_product_backward_data(%y, %w) name="fc/dx"
     call (%dw, %db) = inner_product_backward_weights(%x, %y) name="fc/dw" attrs={bias=true}
-    call (%w, %m) = sgd(%w, %dw, %m, %lr) attrs={momentum=0.9, dampening=0.0, weight_decay=0.0, nesterov=false}
-    call (%b) = sgd(%b, %db, %lr) attrs={momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=false}
+    call (%w, %m) = optimizer_update(%w, %dw, %m, %lr)
+        attrs={algorithm="sgd", clip_value=0.0, dampening=0.0, decoupled_weight_decay=false, grad_scale=false,
+               groups=1, lr_scale=1.0, momentum=0.9, nesterov=false, weight_decay=0.0}
+    call (%b) = optimizer_update(%b, %db, %lr)
+        attrs={algorithm="sgd", clip_value=0.0, dampening=0.0, decoupled_weight_decay=false, grad_scale=false,
+               groups=1, lr_scale=1.0, momentum=0.0, nesterov=false, weight_decay=0.0}
     input x = %x input lr = %lr output dx = %dx)",
                   2);
   EXPECT_EQ(r.entry().reorders, 0);

@@ -72,12 +72,16 @@ struct OpTraits {
   // bias of an addition. `bias_input` must be the index of an optional input. -1: not able.
   int weight_input = -1, bias_input = -1;
   int weight_channel_axis = 0;  // of the output channels, in the weight's shape
-  // Trained optimizer operators: inputs are (parameter, gradient, slots..., then the scalar inputs named here), and
-  // outputs are (parameter, slots...), in place.
+  // Trained optimizer operators: inputs 0 and 1 are the parameter and its gradient, output 0 the parameter; slots and
+  // scalars are the inputs, and slots the outputs, of the names given here, in place. An input "grad_scale", f32 [] and
+  // optional, multiplies the gradient.
   std::vector<std::string> optimizer_slots;    // {"m", "v"}
   // {"lr", "step"}: scalar inputs of the train entry, shared by all parameters. "step" is s64 [] (1 in the first step),
   // every other f32 [].
   std::vector<std::string> optimizer_scalars;
+  // Of exactly one operator ("GlobalNorm"): (tensors...) -> (norm[, scale]); with the float attribute "max_norm", scale is
+  // what multiplies them to a norm of that at most.
+  bool norm_of_gradients = false;
   // Optional s64 [] inputs that add_rng_inputs gives a node in a training entry, as inputs of the entry of the same names
   // ({"seed", "step"}), and the int attribute (negative: not given) to which it gives a number of the node's own.
   std::vector<std::string> rng_inputs;

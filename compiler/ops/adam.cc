@@ -1,84 +1,133 @@
-// Adam, as torch.optim.Adam computes it.
-#include <limits>
+// Adam and its kin: AdamW, Adamax, NAdam, as torch.optim computes them, and LAMB.
+#include <cmath>
 
 #include "compiler/ops/optimizer.h"
 
 namespace athanor {
 namespace {
 
-constexpr int kParam = 0, kGrad = 1, kM = 2, kV = 3, kLr = 4, kStep = 5;
+using Slots = std::vector<double>;
 
-absl::Status Infer(InferContext& c) {
-  ATH_RETURN_IF_ERROR(c.CheckFloating(kParam, "param"));
-  ATH_RETURN_IF_ERROR(CheckLikeParam(c, kGrad, "grad"));
-  ATH_RETURN_IF_ERROR(CheckLikeParam(c, kM, "m"));
-  ATH_RETURN_IF_ERROR(CheckLikeParam(c, kV, "v"));
-  ATH_RETURN_IF_ERROR(CheckScalar(c, kLr, "lr", c.Input(kParam).dtype));
-  ATH_RETURN_IF_ERROR(CheckScalar(c, kStep, "step", DType::kS64));
-  for (int i : {0, 1, 2}) c.SetOutput(i, c.Input(kParam));
-  return absl::OkStatus();
+bool UsesAmsgrad(const Attributes& attrs) { return SwitchOf(attrs, "amsgrad"); }
+
+std::vector<AttrDef> AdamAttributes(double epsilon, std::vector<AttrDef> more = {}) {
+  std::vector<AttrDef> attributes = {Beta("beta1", "of m, in [0, 1)", 0.9), Beta("beta2", "of v, in [0, 1)", 0.999),
+                                     Epsilon(epsilon)};
+  attributes.insert(attributes.end(), more.begin(), more.end());
+  return attributes;
 }
 
-// Kernel "adam": inputs (param, grad, m, v, lr, step), outputs (param, m, v), attributes those of the operator.
-absl::Status Lower(LowerContext& c) {
-  for (int i : {kGrad, kM, kV}) c.PreferLayoutOf(c.Input(i), c.Input(kParam));
-  c.Emit("adam", {c.Input(kParam), c.Input(kGrad), c.Input(kM), c.Input(kV), c.Input(kLr), c.Input(kStep)},
-         {c.Output(0), c.Output(1), c.Output(2)}, c.attrs());
-  return absl::OkStatus();
+// m, and v if there is one.
+void UpdateMoments(const Attributes& attrs, double g, double* m, double* v) {
+  const double beta1 = attrs.Float("beta1"), beta2 = attrs.Float("beta2");
+  *m = beta1 * *m + (1 - beta1) * g;
+  if (v != nullptr) *v = beta2 * *v + (1 - beta2) * g * g;
+}
+double Corrected(const Attributes& attrs, const char* beta, double step, double moment) {
+  return moment / (1 - std::pow(attrs.Float(beta), step));
 }
 
-absl::Status Reference(ReferenceContext& c) {
-  const DoubleTensor& param = c.Input(kParam);
-  const double beta1 = c.attrs().Float("beta1"), beta2 = c.attrs().Float("beta2");
-  const double epsilon = c.attrs().Float("epsilon"), weight_decay = c.attrs().Float("weight_decay");
-  const double lr = c.Input(kLr)[0], step = c.Input(kStep)[0];
-  ATH_RETURN_IF_ERROR(CheckLr(c, lr));
-  ATH_RETURN_IF_ERROR(CheckStep(c, step));
-  const double step_size = lr / (1 - std::pow(beta1, step)), correction2 = std::sqrt(1 - std::pow(beta2, step));
-  for (int64_t i = 0; i < param.size(); ++i) {
-    const double g = c.Input(kGrad)[i] + weight_decay * param[i];
-    const double m = beta1 * c.Input(kM)[i] + (1 - beta1) * g;
-    const double v = beta2 * c.Input(kV)[i] + (1 - beta2) * g * g;
-    c.Output(0)[i] = param[i] - step_size * m / (std::sqrt(v) / correction2 + epsilon);
-    c.Output(1)[i] = m;
-    c.Output(2)[i] = v;
-  }
-  return absl::OkStatus();
+double Adam(const Attributes& attrs, double step, double, double g, Slots& slots) {
+  UpdateMoments(attrs, g, &slots[0], &slots[1]);
+  slots[2] = std::max(slots[2], slots[1]);
+  const double v = attrs.Bool("amsgrad") ? slots[2] : slots[1];
+  return Corrected(attrs, "beta1", step, slots[0]) /
+         (std::sqrt(Corrected(attrs, "beta2", step, v)) + attrs.Float("epsilon"));
 }
 
-OpDef AdamDef() {
-  OpDef def;
-  def.name = "Adam";
-  def.doc =
-      "Kingma, Ba, 2015, as torch.optim.Adam: g = grad + weight_decay param; m = beta1 m + (1 - beta1) g; v = beta2 v "
-      "+ (1 - beta2) g^2; param = param - lr / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).";
-  def.inputs = {{"param", "f32, any shape"},   {"grad", "like param"},  {"m", "like param, zeros at first"},
-                {"v", "like param, zeros at first"}, {"lr", "f32 [], >= 0"}, {"step", "s64 [], 1 in the first step"}};
-  def.outputs = {{"param", "updated"}, {"m", "updated"}, {"v", "updated"}};
-  auto number = [](const char* name, const char* doc, double otherwise, double min, double max) {
-    return AttrDef{
-        .name = name, .type = AttrType::kFloat, .doc = doc, .default_value = otherwise, .min = min, .max = max};
+double Adamax(const Attributes& attrs, double step, double, double g, Slots& slots) {
+  const double epsilon = attrs.Float("epsilon");
+  UpdateMoments(attrs, g, &slots[0], nullptr);
+  if (g == 0 && slots[1] == 0) return Corrected(attrs, "beta1", step, slots[0]) / epsilon;
+  slots[1] = std::max(attrs.Float("beta2") * slots[1], std::abs(g) + epsilon);
+  return Corrected(attrs, "beta1", step, slots[0]) / slots[1];
+}
+
+double NAdam(const Attributes& attrs, double step, double, double g, Slots& slots) {
+  UpdateMoments(attrs, g, &slots[0], &slots[1]);
+  auto mu = [&](double t) {
+    return attrs.Float("beta1") * (1 - 0.5 * std::pow(0.96, t * attrs.Float("momentum_decay")));
   };
-  const double largest = std::numeric_limits<float>::max();
-  def.attributes = {
-      number("beta1", "in [0, 1)", 0.9, 0, 1),
-      number("beta2", "in [0, 1)", 0.999, 0, 1),
-      // Zero would make 0 / 0 of elements whose gradient has always been 0.
-      number("epsilon", "> 0", 1e-8, std::numeric_limits<float>::min(), largest),
-      number("weight_decay", "added to the gradient, times the parameter", 0, 0, largest),
-  };
-  def.attributes[0].max_exclusive = def.attributes[1].max_exclusive = true;
-  def.infer = Infer;
-  def.lower = Lower;
-  def.reference = Reference;
-  def.traits.optimizer = true;
-  def.traits.optimizer_slots = {"m", "v"};
-  def.traits.optimizer_scalars = {"lr", "step"};
-  def.traits.in_place = {{0, kParam}, {1, kM}, {2, kV}};
-  return def;
+  double product = 1;
+  for (double t = 1; t <= step && product > 1e-30; ++t) product *= mu(t);
+  const double nearer = mu(step + 1) / (1 - product * mu(step + 1)) * slots[0] + (1 - mu(step)) / (1 - product) * g;
+  return nearer / (std::sqrt(Corrected(attrs, "beta2", step, slots[1])) + attrs.Float("epsilon"));
 }
 
-ATH_REGISTER_OP(AdamDef());
+double Lamb(const Attributes& attrs, double step, double param, double g, Slots& slots) {
+  UpdateMoments(attrs, g, &slots[0], &slots[1]);
+  return Corrected(attrs, "beta1", step, slots[0]) /
+             (std::sqrt(Corrected(attrs, "beta2", step, slots[1])) + attrs.Float("epsilon")) +
+         attrs.Float("weight_decay") * param;
+}
+
+const std::vector<OptimizerSlot>& AdamSlots() {
+  static const std::vector<OptimizerSlot> slots = {{"m"}, {"v"}, {"v_max", UsesAmsgrad, /*late=*/true}};
+  return slots;
+}
+AttrDef Amsgrad() { return Switch("amsgrad", "v_max = max(v_max, v) takes v's place (Reddi, Kale, Kumar, 2018)"); }
+
+ATH_REGISTER_OP(MakeOptimizer({
+    .name = "Adam",
+    .doc = "Kingma, Ba, 2015, as torch.optim.Adam: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; param = "
+           "param - lr / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).",
+    .algorithm = "adam",
+    .slots = AdamSlots(),
+    .needs_step = true,
+    .attributes = AdamAttributes(1e-8, {Amsgrad()}),
+    .direction = Adam,
+}));
+
+ATH_REGISTER_OP(MakeOptimizer({
+    .name = "AdamW",
+    .doc = "Adam with decoupled weight decay (Loshchilov, Hutter, 2019), as torch.optim.AdamW: param is first "
+           "multiplied by 1 - lr weight_decay.",
+    .algorithm = "adam",
+    .slots = AdamSlots(),
+    .needs_step = true,
+    .attributes = AdamAttributes(1e-8, {Amsgrad()}),
+    .weight_decay = WeightDecay::kDecoupled,
+    .default_weight_decay = 0.01,
+    .direction = Adam,
+}));
+
+ATH_REGISTER_OP(MakeOptimizer({
+    .name = "Adamax",
+    .doc = "Kingma, Ba, 2015, as torch.optim.Adamax: m = beta1 m + (1 - beta1) g; u = max(beta2 u, |g| + epsilon); param "
+           "= param - lr / (1 - beta1^step) m / u. (Elements whose gradients have all been 0 keep u = 0 and their value.)",
+    .algorithm = "adamax",
+    .slots = {{"m"}, {"u"}},
+    .needs_step = true,
+    .attributes = AdamAttributes(1e-8),
+    .direction = Adamax,
+}));
+
+ATH_REGISTER_OP(MakeOptimizer({
+    .name = "NAdam",
+    .doc = "Adam with Nesterov's momentum (Dozat, 2016), as torch.optim.NAdam: mu_t = beta1 (1 - 0.96^(t momentum_decay) "
+           "/ 2); d = (mu_(t+1) / (1 - mu_1...mu_(t+1)) m + (1 - mu_t) / (1 - mu_1...mu_t) g) / (sqrt(v / (1 - "
+           "beta2^t)) + epsilon), with Adam's m and v, and t the step; param = param - lr d.",
+    .algorithm = "nadam",
+    .slots = {{"m"}, {"v"}},
+    .needs_step = true,
+    .attributes = AdamAttributes(1e-8, {Hyper("momentum_decay", ">= 0", 4e-3, 0, 3e38)}),
+    .direction = NAdam,
+}));
+
+ATH_REGISTER_OP(MakeOptimizer({
+    .name = "LAMB",
+    .doc = "You et al., 2020: d = Adam's m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + epsilon) + weight_decay "
+           "param; param = param - lr |param| / |d| d, with the norms over the whole parameter; 1 in place of the ratio "
+           "where one of them is 0.",
+    .algorithm = "lamb",
+    .slots = {{"m"}, {"v"}},
+    .needs_step = true,
+    .attributes = AdamAttributes(1e-6),
+    .weight_decay = WeightDecay::kInDirection,
+    .default_weight_decay = 0.01,
+    .layerwise = true,
+    .direction = Lamb,
+}));
 
 }  // namespace
 }  // namespace athanor

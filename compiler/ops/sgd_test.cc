@@ -58,14 +58,32 @@ TEST(Sgd, AnyShape) {
   Plain("a step is not needed", {3}).Given(Step(3)).Check();
 }
 
+TEST(Sgd, DecoupledWeightDecayIsSgdW) {
+  // 0.5 (1 - 0.5 0.25) 1 and 2 (...): the gradient is left alone.
+  OpSpec("SGD").Given(Tensor::Of<float>({2}, {1.0f, -2.0f})).Given(Tensor::Of<float>({2}, {0.5f, 4.0f})).Absent()
+      .Given(Lr(0.5f)).Attr("weight_decay", 0.25).Attr("decoupled_weight_decay", true).ExpectOutput({2})
+      .ExpectValues({0.875 - 0.25, -1.75 - 2}).NotDifferentiable().Check();
+  for (const Shape& shape : {Shape{}, Shape{7}, Shape{3, 5}}) {
+    WithMomentum("decoupled", shape, 0.9).Attr("weight_decay", 0.1).Attr("decoupled_weight_decay", true).Check();
+  }
+}
+
+TEST(Sgd, GradientsAreScaledThenClippedThenPenalised) {
+  OpSpec("SGD").Given(Tensor::Of<float>({3}, {1.0f, -2.0f, 4.0f})).Given(Tensor::Of<float>({3}, {0.5f, 4.0f, -8.0f}))
+      .Absent().Given(Lr(0.5f)).Absent().Given(Tensor::Scalar(0.5f)).Attr("clip_value", 1.0).Attr("weight_decay", 0.5)
+      .Attr("lr_scale", 2.0).ExpectOutput({3}).ExpectValues({1 - 0.75, -2.0, 4 - 1.0}).NotDifferentiable().Check();
+}
+
 TEST(Sgd, RefusesBadHyperParameters) {
   for (const char* name : {"momentum", "dampening"}) {
     for (double v : {-0.1, 1.1, std::nan("")}) {
       Plain("", {3}).Attr(name, v).ExpectError(ErrorClass::kAttr, std::string("attribute \"") + name);
     }
   }
-  for (double v : {-0.1, std::nan(""), HUGE_VAL}) {
-    Plain("", {3}).Attr("weight_decay", v).ExpectError(ErrorClass::kAttr, "attribute \"weight_decay\"");
+  for (const char* name : {"weight_decay", "clip_value", "lr_scale"}) {
+    for (double v : {-0.1, std::nan(""), HUGE_VAL}) {
+      Plain("", {3}).Attr(name, v).ExpectError(ErrorClass::kAttr, std::string("attribute \"") + name);
+    }
   }
   Plain("", {3}).Attr("nesterov", true).ExpectError(ErrorClass::kAttr, "nesterov needs a momentum and no dampening");
   WithMomentum("", {3}, 0.9).Given(Step(1)).Attr("nesterov", true).Attr("dampening", 0.5)
@@ -80,16 +98,20 @@ TEST(Sgd, RefusesInputsThatDoNotFit) {
   OpSpec("SGD").Input({3}).Input({3}).Absent().Input({1}).ExpectOutput({3})
       .ExpectError(ErrorClass::kShape, "input \"lr\" is f32[1]");
   OpSpec("SGD").Input({3}).Input({3}).Absent().ExpectOutput({3}).ExpectError(ErrorClass::kGraph, "has 3 inputs");
-  Plain("", {3}).Attr("momentum", 0.9).ExpectError(ErrorClass::kGraph, "with momentum 0.9 it has an input and output");
-  WithMomentum("", {3}, 0).ExpectError(ErrorClass::kGraph, "with momentum 0 it has no input and output");
+  Plain("", {3}).Attr("momentum", 0.9).ExpectError(ErrorClass::kGraph, "momentum=0.9, nesterov=false, weight_decay=0.0} it has an input and output");
+  WithMomentum("", {3}, 0).ExpectError(ErrorClass::kGraph, "it has no input and output \"momentum_buffer\"");
   WithMomentum("", {3}, 0.9).Attr("dampening", 0.5)
-      .ExpectError(ErrorClass::kGraph, "with dampening 0.5 it needs the input \"step\"");
+      .ExpectError(ErrorClass::kGraph, "it needs the input \"step\"");
 }
 
 TEST(Sgd, RefusesABadLearningRateOrStepWhenItRuns) {
   for (float lr : {-0.1f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
     OpSpec("SGD").Parameter({3}).Input({3}).Absent().Given(Lr(lr)).ExpectOutput({3})
         .ExpectRunError(ErrorClass::kAttr, "the learning rate \"lr\" is");
+  }
+  for (float scale : {-1.0f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    OpSpec("SGD").Parameter({3}).Input({3}).Absent().Given(Lr(0.1f)).Absent().Given(Tensor::Scalar(scale))
+        .ExpectOutput({3}).ExpectRunError(ErrorClass::kData, "\"grad_scale\" is");
   }
   for (int64_t step : {0, -1}) {
     WithMomentum("", {3}, 0.9).Given(Step(step)).Attr("dampening", 0.5)

@@ -124,6 +124,17 @@ TEST(TrainingStep, EveryOptimizerWithDropout) {
   ExpectTrainsLikeTheInterpreter("SGD", {{"momentum", 0.9}, {"dampening", 0.5}}, 4);
   ExpectTrainsLikeTheInterpreter("Adam", {}, 6);
   ExpectTrainsLikeTheInterpreter("Adam", {{"weight_decay", 0.01}, {"beta1", 0.5}}, 6);
+  ExpectTrainsLikeTheInterpreter("Adam", {{"amsgrad", true}}, 8);
+  ExpectTrainsLikeTheInterpreter("AdamW", {}, 6);
+  ExpectTrainsLikeTheInterpreter("AdaGrad", {{"epsilon", 1e-3}}, 4);
+  ExpectTrainsLikeTheInterpreter("AdaGrad", {{"lr_decay", 0.5}, {"epsilon", 1e-3}}, 4);
+  ExpectTrainsLikeTheInterpreter("RMSProp", {{"momentum", 0.5}, {"epsilon", 1e-3}}, 6);
+  ExpectTrainsLikeTheInterpreter("RMSProp", {{"centered", true}, {"epsilon", 0.1}}, 6);
+  ExpectTrainsLikeTheInterpreter("AdaDelta", {}, 6);
+  ExpectTrainsLikeTheInterpreter("Adamax", {}, 6);
+  ExpectTrainsLikeTheInterpreter("NAdam", {}, 6);
+  ExpectTrainsLikeTheInterpreter("Lion", {}, 4);
+  ExpectTrainsLikeTheInterpreter("LAMB", {}, 6);
 }
 
 TEST(TrainingStep, TheUpdateIsInPlaceAndTheMasksAreDrawnAgain) {
@@ -131,12 +142,89 @@ TEST(TrainingStep, TheUpdateIsInPlaceAndTheMasksAreDrawnAgain) {
   int dropouts = 0, updates = 0;
   for (const KernelCall& call : session->plan().entries[0].calls) {
     dropouts += call.kernel == "dropout";
-    if (call.kernel != "adam") continue;
+    if (call.kernel != "optimizer_update") continue;
     ++updates;
-    EXPECT_EQ(call.outputs, (std::vector<BufferId>{call.inputs[0], call.inputs[2], call.inputs[3]}));
+    EXPECT_EQ(call.attrs.Int("groups"), 2);
+    ASSERT_EQ(call.inputs.size(), 2 * 4 + 2);
+    EXPECT_EQ(call.outputs, (std::vector<BufferId>{call.inputs[0], call.inputs[2], call.inputs[3], call.inputs[4],
+                                                   call.inputs[6], call.inputs[7]}));
   }
   EXPECT_EQ(dropouts, 4);  // two forward, two backward
-  EXPECT_EQ(updates, 2);
+  EXPECT_EQ(updates, 1);
+}
+
+// The bits of both variables after three steps.
+std::vector<float> Trained(const CompileOptions& options) {
+  auto session = MakeSession(options);
+  for (int64_t step = 1; step <= 3; ++step) RunStep(*session, InputsOfStep(session->plan(), step));
+  std::vector<float> all;
+  for (const char* name : {"w", "v"}) {
+    Tensor t = *session->weights().Get(name);
+    all.insert(all.end(), t.as<float>().begin(), t.as<float>().end());
+  }
+  return all;
+}
+
+TEST(TrainingStep, GroupedOrEachTheWeightsAreTheSame) {
+  for (const char* optimizer : {"SGD", "Adam", "LAMB", "AdaDelta"}) {
+    CompileOptions options = With(optimizer, {});
+    options.optimizer->clip_norm = 0.5;
+    const std::vector<float> grouped = Trained(options);
+    options.update = UpdateMode::kEach;
+    EXPECT_EQ(Trained(options), grouped) << optimizer;
+    auto session = MakeSession(options);
+    const std::vector<KernelCall>& calls = session->plan().entries[0].calls;
+    EXPECT_EQ(std::count_if(calls.begin(), calls.end(), [](auto& c) { return c.kernel == "optimizer_update"; }), 2);
+  }
+}
+
+TEST(TrainingStep, ParametersOfAGroupHaveItsAttributes) {
+  CompileOptions options = With("SGD", {{"momentum", 0.9}});
+  options.optimizer->groups = {{{"v"}, {{"momentum", 0.0}, {"lr_scale", 0.0}}}};
+  auto session = MakeSession(options);
+  EXPECT_EQ(session->plan().FindVariable("v/sgd.momentum_buffer"), nullptr);
+  EXPECT_NE(session->plan().FindVariable("w/sgd.momentum_buffer"), nullptr);
+  auto v = session->weights().Get("v"), w = session->weights().Get("w");
+  RunStep(*session, InputsOfStep(session->plan(), 1));
+  EXPECT_EQ(session->weights().Get("v")->as<float>()[0], v->as<float>()[0]);
+  EXPECT_NE(session->weights().Get("w")->as<float>()[0], w->as<float>()[0]);
+}
+
+TEST(TrainingStep, ClippingByNormTakesAShorterStepInTheSameDirection) {
+  CompileOptions options = With("SGD", {});
+  options.optimizer->grad_norm_output = true;
+  const auto step = [&](double clip, float* norm) {
+    options.optimizer->clip_norm = clip;
+    auto session = MakeSession(options);
+    auto before = session->weights().Get("w");
+    RunStep(*session, InputsOfStep(session->plan(), 1));
+    *norm = session->Output(0, "grad_norm")->as<float>()[0];
+    std::vector<float> moved;
+    Tensor after = *session->weights().Get("w");
+    for (int i = 0; i < 37; ++i) moved.push_back(after.as<float>()[i] - before->as<float>()[i]);
+    return moved;
+  };
+  float norm = 0, clipped_norm = 0;
+  const std::vector<float> free = step(0, &norm), clipped = step(norm / 4, &clipped_norm), loose = step(2 * norm, &norm);
+  EXPECT_EQ(norm, clipped_norm);  // it is the norm before clipping
+  EXPECT_EQ(loose, free);
+  for (int i = 0; i < 37; ++i) EXPECT_NEAR(clipped[i], free[i] / 4, 1e-6);
+}
+
+TEST(TrainingStep, GradientsThatAreNotFiniteChangeNoWeightWhereTheyAreClipped) {
+  CompileOptions options = With("Adam", {});
+  options.optimizer->clip_norm = 1;
+  auto session = MakeSession(options);
+  Interpreter::Tensors inputs = InputsOfStep(session->plan(), 1);
+  for (double& x : inputs["x"].data) x = 1e30;
+  Tensor x = inputs["x"].To(DType::kF32);
+  RunStep(*session, InputsOfStep(session->plan(), 1));  // all inputs are set
+  const Tensor trained = *session->weights().Get("w");
+  std::memcpy(session->Input(0, "x")->data, x.data(), x.bytes());
+  absl::Status status = session->Run(0);
+  EXPECT_EQ(std::string(ErrorClassOf(status)), "DATA") << status;
+  Tensor after = *session->weights().Get("w");
+  EXPECT_EQ(std::memcmp(after.data(), trained.data(), after.bytes()), 0);
 }
 
 TEST(TrainingStep, ThreadsDoNotChangeTheMasks) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -58,55 +59,107 @@ absl::Status CheckNotUpdated(const Graph& graph, const GraphEntry& entry, const 
   return absl::OkStatus();
 }
 
+// The attributes of each parameter's optimizer: those of the first group that names it go before the optimizer's own.
+absl::StatusOr<std::vector<Attributes>> AttributesOf(const Graph& graph, const OptimizerSpec& spec,
+                                                     const std::vector<Gradient>& gradients) {
+  std::set<std::string> unused;
+  for (const ParameterGroup& group : spec.groups) unused.insert(group.patterns.begin(), group.patterns.end());
+  std::vector<Attributes> all;
+  for (const Gradient& gradient : gradients) {
+    all.push_back(spec.attrs);
+    bool found = false;
+    for (const ParameterGroup& group : spec.groups) {
+      bool matches = false;
+      for (const std::string& pattern : group.patterns) {
+        if (!MatchesPattern(pattern, graph.value(gradient.parameter).name)) continue;
+        unused.erase(pattern);
+        matches = true;
+      }
+      if (!matches || found) continue;
+      found = true;
+      for (const auto& [name, value] : group.attrs.items()) all.back().Set(name, value);
+    }
+  }
+  if (unused.empty()) return all;
+  return MakeError(ErrorClass::kReq, "the optimizer has a group for \"%s\", but no trained parameter has such a name",
+                   *unused.begin());
+}
+
 // Adds the nodes of one optimizer to the graph's only entry.
 class OptimizerAdder {
  public:
-  OptimizerAdder(Graph* graph, const OpDef& def, const Attributes& attrs)
-      : graph_(*graph), entry_(graph->entries[0]), def_(def), attrs_(attrs), names_(*graph) {
+  OptimizerAdder(Graph* graph, const OpDef& def) : graph_(*graph), entry_(graph->entries[0]), def_(def), names_(*graph) {
     ATH_CHECK(def.outputs.size() == 1 + def.traits.optimizer_slots.size());
   }
 
-  absl::Status AddScalars() {
+  // Those that any of the parameters uses, as inputs of the entry.
+  absl::Status AddScalars(const std::vector<Attributes>& attrs) {
     for (const std::string& name : def_.traits.optimizer_scalars) {
-      if (!Uses(name)) {
-        scalars_.push_back(kNoValue);
-        continue;
-      }
+      if (std::none_of(attrs.begin(), attrs.end(), [&](const Attributes& a) { return Uses(a, name); })) continue;
       TensorType type(name == "step" ? DType::kS64 : DType::kF32, {});
       auto given = std::find_if(entry_.inputs.begin(), entry_.inputs.end(),
                                 [&](const NamedValue& input) { return input.name == name; });
       if (given == entry_.inputs.end()) {
-        scalars_.push_back(AddValue(names_.Unique(name), type, ValueKind::kInput));
-        entry_.inputs.push_back({name, scalars_.back()});
+        scalars_[name] = AddValue(names_.Unique(name), type, ValueKind::kInput);
+        entry_.inputs.push_back({name, scalars_[name]});
         continue;
       }
       if (!(graph_.type(given->value) == type)) {
         return MakeError(ErrorClass::kGraph, "entry \"%s\": input \"%s\" is %s, but the optimizer %s wants %s",
                          entry_.name, name, graph_.type(given->value).ToString(), def_.name, type.ToString());
       }
-      scalars_.push_back(given->value);
+      scalars_[name] = given->value;
     }
     return absl::OkStatus();
   }
 
-  absl::Status Update(const Gradient& gradient) {
+  // The norm of all gradients, and with a limit the scale that the updates take.
+  absl::Status AddNorm(const std::vector<Gradient>& gradients, const OptimizerSpec& spec) {
+    if (!(spec.clip_norm >= 0) || std::isinf(spec.clip_norm)) {
+      return MakeError(ErrorClass::kReq, "clip_norm = %g is no finite number >= 0 (0: no clipping)", spec.clip_norm);
+    }
+    if (spec.clip_norm == 0 && !spec.grad_norm_output) return absl::OkStatus();
+    ATH_ASSIGN_OR_RETURN(const OpDef* def, FindNorm());
+    Node node;
+    node.op = def->name;
+    node.name = names_.Unique("gradients/norm");
+    for (const Gradient& gradient : gradients) node.inputs.push_back(gradient.value);
+    node.outputs = {AddValue(names_.Unique("grad_norm"), {}, ValueKind::kNode)};
+    if (spec.clip_norm > 0) {
+      if (InputNamed("grad_scale") == -1) {
+        return MakeError(ErrorClass::kReq, "the optimizer %s takes no clip_norm", def_.name);
+      }
+      node.attrs.Set("max_norm", spec.clip_norm);
+      node.outputs.push_back(AddValue(names_.Unique("grad_scale"), {}, ValueKind::kNode));
+      scalars_["grad_scale"] = node.outputs[1];
+    }
+    ATH_ASSIGN_OR_RETURN(std::vector<TensorType> types, InferTypes(*def, node, InputTypes(graph_, node)));
+    for (size_t i = 0; i < node.outputs.size(); ++i) graph_.values[node.outputs[i]].type = types[i];
+    if (spec.grad_norm_output) ATH_RETURN_IF_ERROR(AddOutput("grad_norm", node.outputs[0]));
+    graph_.nodes.push_back(std::move(node));
+    return absl::OkStatus();
+  }
+
+  absl::Status Update(const Gradient& gradient, const Attributes& attrs) {
     const TensorType type = graph_.type(gradient.parameter);
     Node node;
     node.op = def_.name;
     node.name =
         names_.Unique(absl::StrCat(graph_.value(gradient.parameter).name, "/", absl::AsciiStrToLower(def_.name)));
-    node.attrs = attrs_;
-    node.inputs = {gradient.parameter, gradient.value};
-    std::vector<ValueId> variables = {gradient.parameter};
-    for (const std::string& slot : def_.traits.optimizer_slots) {
-      ValueId state = kNoValue;
-      if (Uses(slot)) {
-        ATH_ASSIGN_OR_RETURN(state, AddSlot(absl::StrCat(node.name, ".", slot), type));
-      }
-      node.inputs.push_back(state);
-      variables.push_back(state);
+    node.attrs = attrs;
+    node.inputs.assign(def_.inputs.size(), kNoValue);
+    node.inputs[0] = gradient.parameter;
+    node.inputs[1] = gradient.value;
+    for (const auto& [name, value] : scalars_) {
+      if (Uses(attrs, name)) node.inputs[InputNamed(name)] = value;
     }
-    node.inputs.insert(node.inputs.end(), scalars_.begin(), scalars_.end());
+    std::vector<ValueId> variables(def_.outputs.size(), kNoValue);
+    variables[0] = gradient.parameter;
+    for (const std::string& slot : def_.traits.optimizer_slots) {
+      if (!Uses(attrs, slot)) continue;
+      ATH_ASSIGN_OR_RETURN(ValueId state, AddSlot(absl::StrCat(node.name, ".", slot), type));
+      node.inputs[InputNamed(slot)] = variables[OutputNamed(slot)] = state;
+    }
     DropAbsentEnd(node.inputs);
     DropAbsentEnd(variables);
     for (ValueId variable : variables) {
@@ -124,8 +177,22 @@ class OptimizerAdder {
   }
 
  private:
-  bool Uses(const std::string& slot_or_scalar) const {
-    return !def_.optimizer_uses || def_.optimizer_uses(attrs_, slot_or_scalar);
+  bool Uses(const Attributes& attrs, const std::string& slot_or_scalar) const {
+    return !def_.optimizer_uses || def_.optimizer_uses(attrs, slot_or_scalar);
+  }
+
+  static int IndexOf(const std::vector<PortDef>& ports, const std::string& name) {
+    auto at = std::find_if(ports.begin(), ports.end(), [&](const PortDef& port) { return port.name == name; });
+    return at == ports.end() ? -1 : static_cast<int>(at - ports.begin());
+  }
+  int InputNamed(const std::string& name) const { return IndexOf(def_.inputs, name); }
+  int OutputNamed(const std::string& name) const { return IndexOf(def_.outputs, name); }
+
+  static absl::StatusOr<const OpDef*> FindNorm() {
+    for (const OpDef* def : OpRegistry::Get().All()) {
+      if (def->traits.norm_of_gradients) return def;
+    }
+    return MakeError(ErrorClass::kVersion, "this build has no operator for the norm of gradients");
   }
 
   static void DropAbsentEnd(std::vector<ValueId>& values) {
@@ -138,6 +205,15 @@ class OptimizerAdder {
     value.type = std::move(type);
     value.kind = kind;
     return graph_.AddValue(std::move(value));
+  }
+
+  absl::Status AddOutput(const std::string& name, ValueId value) {
+    for (const NamedValue& output : entry_.outputs) {
+      if (output.name != name) continue;
+      return MakeError(ErrorClass::kGraph, "entry \"%s\" already has an output \"%s\"", entry_.name, name);
+    }
+    entry_.outputs.push_back({name, value});
+    return absl::OkStatus();
   }
 
   absl::StatusOr<ValueId> AddSlot(const std::string& name, const TensorType& type) {
@@ -164,9 +240,8 @@ class OptimizerAdder {
   Graph& graph_;
   GraphEntry& entry_;
   const OpDef& def_;
-  const Attributes& attrs_;
   NameScope names_;
-  std::vector<ValueId> scalars_;
+  std::map<std::string, ValueId> scalars_;  // by the name of the input that takes them
 };
 
 }  // namespace
@@ -179,9 +254,11 @@ absl::StatusOr<Graph> ApplyOptimizer(Graph graph, const CompileOptions& options)
   if (gradients.empty()) return graph;
   ATH_RETURN_IF_ERROR(CheckNotUpdated(graph, *entry, gradients));
 
-  OptimizerAdder adder(&graph, *def, options.optimizer->attrs);
-  ATH_RETURN_IF_ERROR(adder.AddScalars());
-  for (const Gradient& gradient : gradients) ATH_RETURN_IF_ERROR(adder.Update(gradient));
+  ATH_ASSIGN_OR_RETURN(std::vector<Attributes> attrs, AttributesOf(graph, *options.optimizer, gradients));
+  OptimizerAdder adder(&graph, *def);
+  ATH_RETURN_IF_ERROR(adder.AddScalars(attrs));
+  ATH_RETURN_IF_ERROR(adder.AddNorm(gradients, *options.optimizer));
+  for (size_t i = 0; i < gradients.size(); ++i) ATH_RETURN_IF_ERROR(adder.Update(gradients[i], attrs[i]));
   return graph;
 }
 

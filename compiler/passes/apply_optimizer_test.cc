@@ -1,5 +1,8 @@
+#include <cmath>
+
 #include "compiler/interpreter/interpreter.h"
 #include "compiler/passes/testing/pass_testing.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace athanor {
@@ -47,6 +50,68 @@ TEST(ApplyOptimizerTest, GradientsStayOutputsWhenAskedFor) {
   ASSERT_TRUE(graph.ok()) << graph.status();
   EXPECT_EQ(graph->entries[0].outputs.size(), 3);
   EXPECT_EQ(graph->entries[0].updates.size(), 2);
+}
+
+TEST(ApplyOptimizerTest, GroupsHaveOtherAttributes) {
+  CompileOptions options = With("T.Momentum", {{"decay", 0.9}});
+  options.optimizer->groups = {{{"x", "v*"}, {{"decay", 0.25}}}, {{"*"}, {{"decay", 0.75}}}};
+  EXPECT_EQ(ErrorOf(ApplyOptimizer, kGradients, options),
+            "REQ: the optimizer has a group for \"x\", but no trained parameter has such a name");
+  options.optimizer->groups[0].patterns = {"v*"};
+  auto decays = [&] {
+    auto graph = ApplyOptimizer(GraphOf(kGradients), options);
+    EXPECT_TRUE(graph.ok()) << graph.status();
+    std::vector<double> found;
+    for (const Node& node : graph->nodes) {
+      if (node.op == "T.Momentum") found.push_back(node.attrs.Float("decay"));
+    }
+    return found;
+  };
+  EXPECT_EQ(decays(), (std::vector<double>{0.75, 0.25}));  // w, v: the first group that names it
+  options.optimizer->groups.pop_back();
+  EXPECT_EQ(decays(), (std::vector<double>{0.9, 0.25}));
+}
+
+TEST(ApplyOptimizerTest, ClippingByNormScalesEveryGradient) {
+  CompileOptions options = With("T.Momentum");
+  options.optimizer->clip_norm = 2;
+  options.optimizer->grad_norm_output = true;
+  ExpectPass(ApplyOptimizer, kGradients, R"(
+    %x : input f32[2]
+    %w : parameter f32[2] = [1,2]
+    %v : parameter f32[3] = zeros
+    %g : constant f32[3] = [1,1,1]
+    %lr : input f32[]
+    %step : input s64[]
+    %w/t.momentum.m : state f32[2] = zeros
+    %v/t.momentum.m : state f32[3] = zeros
+    %loss = T.Sum(%x) @"sum" : f32[]
+    %dw = T.Neg(%x) @"dw" : f32[2]
+    %grad_norm, %grad_scale = T.GlobalNorm(%dw, %g) {max_norm=2.0} @"gradients/norm" : f32[], f32[]
+    %w.next, %w/t.momentum.m.next = T.Momentum(%w, %dw, %w/t.momentum.m, %lr, %step, %grad_scale) {decay=0.5} @"w/t.momentum" : f32[2], f32[2]
+    %v.next, %v/t.momentum.m.next = T.Momentum(%v, %g, %v/t.momentum.m, %lr, %step, %grad_scale) {decay=0.5} @"v/t.momentum" : f32[3], f32[3]
+    entry "e" training (x=%x, lr=%lr, step=%step) -> (loss=%loss, grad_norm=%grad_norm) loss %loss
+      update (%w <- %w.next, %w/t.momentum.m <- %w/t.momentum.m.next, %v <- %v.next,
+              %v/t.momentum.m <- %v/t.momentum.m.next))",
+             options);
+  options.optimizer->clip_norm = 0;
+  auto graph = ApplyOptimizer(GraphOf(kGradients), options);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  for (const Node& node : graph->nodes) {
+    if (node.op == "T.GlobalNorm") {
+      EXPECT_EQ(node.outputs.size(), 1);
+    }
+    if (node.op == "T.Momentum") {
+      EXPECT_EQ(node.inputs.size(), 5);
+    }
+  }
+  for (double bad : {-1.0, std::nan(""), HUGE_VAL}) {
+    options.optimizer->clip_norm = bad;
+    EXPECT_THAT(ErrorOf(ApplyOptimizer, kGradients, options), testing::HasSubstr("is no finite number >= 0"));
+  }
+  options = With("T.Sgd");
+  options.optimizer->clip_norm = 1;
+  EXPECT_EQ(ErrorOf(ApplyOptimizer, kGradients, options), "REQ: the optimizer T.Sgd takes no clip_norm");
 }
 
 TEST(ApplyOptimizerTest, NothingIsDoneWithoutAnOptimizerOrInAnEntryThatDoesNotTrain) {

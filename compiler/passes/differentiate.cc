@@ -9,26 +9,6 @@
 namespace athanor {
 namespace {
 
-// '*' stands for any text, '?' for one character.
-bool Matches(absl::string_view pattern, absl::string_view text) {
-  size_t p = 0, t = 0;
-  size_t star = absl::string_view::npos, resume = 0;  // the last '*', and where the text behind it starts
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p, ++t;
-    } else if (star != absl::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == absl::string_view::npos;
-}
-
 absl::StatusOr<const OpDef*> Adder() {
   for (const OpDef* def : OpRegistry::Get().All()) {
     if (def->traits.accumulates_gradients) return def;
@@ -86,7 +66,7 @@ class Differentiator {
       if (value.kind != ValueKind::kParameter) continue;
       bool frozen = false;
       for (size_t i = 0; i < options_.frozen.size(); ++i) {
-        if (!Matches(options_.frozen[i], value.name)) continue;
+        if (!MatchesPattern(options_.frozen[i], value.name)) continue;
         frozen = true;
         matched[i] = true;
       }

@@ -45,10 +45,12 @@ absl::StatusOr<Graph> Expand(Graph graph, const CompileOptions& options);
 // integer on the way), REQ (a frozen pattern that matches no parameter).
 absl::StatusOr<Graph> Differentiate(Graph graph, const CompileOptions& options);
 
-// With options.optimizer: one node of its operator for each output "grad:<parameter>", with new state variables
-// "<parameter>/<op in lower case>.<slot>" that start as zeros, and updates of both; without the slots and scalars that
-// the operator does not use with these attributes. Scalars ("lr", "step") become entry inputs shared by all. The
-// gradient outputs go away unless options.gradients_as_outputs.
+// With options.optimizer: one node of its operator for each output "grad:<parameter>", with the attributes of the
+// parameter's group, with new state variables "<parameter>/<op in lower case>.<slot>" that start as zeros, and updates of
+// both; without the slots and scalars that the operator does not use with these attributes. Scalars ("lr", "step") become
+// entry inputs shared by all. With a clip_norm, or an output "grad_norm", a node that makes the norm of all gradients
+// comes before them. The gradient outputs go away unless options.gradients_as_outputs. REQ error for a group that
+// matches no trained parameter.
 absl::StatusOr<Graph> ApplyOptimizer(Graph graph, const CompileOptions& options);
 
 // Computes pure nodes whose inputs are all constant, by the reference in double. Leaves a result alone that is larger

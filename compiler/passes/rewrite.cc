@@ -22,6 +22,25 @@ bool IsDifferentiated(const GraphEntry& entry, const CompileOptions& options) {
   return options.gradients_as_outputs && entry.loss != kNoValue;
 }
 
+bool MatchesPattern(absl::string_view pattern, absl::string_view text) {
+  size_t p = 0, t = 0;
+  size_t star = absl::string_view::npos, resume = 0;  // the last '*', and where the text behind it starts
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p, ++t;
+    } else if (star != absl::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == absl::string_view::npos;
+}
+
 std::vector<TensorType> InputTypes(const Graph& graph, const Node& node) {
   std::vector<TensorType> types;
   types.reserve(node.inputs.size());

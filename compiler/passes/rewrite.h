@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "compiler/graph/graph.h"
 #include "compiler/options.h"
 
@@ -16,6 +17,9 @@ const EntryRequest& OnlyRequest(const CompileOptions& options);
 
 // Whether the entry is to get a backward pass.
 bool IsDifferentiated(const GraphEntry& entry, const CompileOptions& options);
+
+// Whether the text is what the pattern describes, in which '*' stands for any text and '?' for one character.
+bool MatchesPattern(absl::string_view pattern, absl::string_view text);
 
 // One type an input, as InferTypes wants them.
 std::vector<TensorType> InputTypes(const Graph& graph, const Node& node);

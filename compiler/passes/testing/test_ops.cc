@@ -373,6 +373,16 @@ void RegisterOthers() {
   };
   OpRegistry::Get().Register(std::move(pair));
 
+  OpDef norm = Make("T.GlobalNorm", {{.name = "x", .variadic = true}}, {{"norm", ""}, {"scale", "", true}});
+  norm.attributes = {{"max_norm", AttrType::kFloat, "", AttrValue(0.0)}};
+  norm.infer = [](InferContext& c) {
+    for (int i : {0, 1}) c.SetOutput(i, TensorType(DType::kF32, {}));
+    return absl::OkStatus();
+  };
+  norm.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  norm.traits.norm_of_gradients = true;
+  OpRegistry::Get().Register(std::move(norm));
+
   OpDef sgd = Make("T.Sgd", {{"w", ""}, {"dw", ""}, {"lr", ""}}, {{"w", ""}});
   sgd.traits.optimizer = true;
   sgd.traits.optimizer_scalars = {"lr"};
@@ -383,7 +393,8 @@ void RegisterOthers() {
   OpRegistry::Get().Register(std::move(sgd));
 
   OpDef momentum =
-      Make("T.Momentum", {{"w", ""}, {"dw", ""}, {"m", ""}, {"lr", ""}, {"step", ""}}, {{"w", ""}, {"m", ""}});
+      Make("T.Momentum", {{"w", ""}, {"dw", ""}, {"m", ""}, {"lr", ""}, {"step", ""}, {"grad_scale", "", true}},
+           {{"w", ""}, {"m", ""}});
   momentum.attributes = {{"decay", AttrType::kFloat, "", AttrValue(0.5), 0.0, 1.0}};
   momentum.infer = [](InferContext& c) {
     c.SetOutput(0, c.Input(0));
