@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/measure.h"
 #include "cli/model_file.h"
+#include "cli/optimizer_flags.h"
 #include "cli/tables.h"
 #include "compiler/compile.h"
 #include "runtime/container/container.h"
@@ -16,7 +17,6 @@
 #include "runtime/plan/plan_io.h"
 #include "runtime/session/malloc_counter.h"
 #include "runtime/session/session.h"
-#include "training/optimizers.h"
 
 namespace athanor {
 namespace {
@@ -29,7 +29,8 @@ struct Flags {
   std::vector<int> threads = {0};
   double seconds = 3;
   bool train = false, json = false, profile = false;
-  OptimizerFlags optimizer{"sgd", 0.9};
+  OptimizerFlags optimizer{"sgd"};  // with momentum 0.9 where it is not given
+  UpdateMode update = UpdateMode::kGrouped;
 };
 
 struct Result {
@@ -188,7 +189,10 @@ absl::Status BenchModel(const Flags& flags, Rooflines* roofs, std::vector<Result
       options.threads = threads;
       options.freeze_parameters = !flags.train;
       if (flags.train) {
-        ATH_ASSIGN_OR_RETURN(options.optimizer, MakeOptimizer(flags.optimizer));
+        OptimizerFlags optimizer = flags.optimizer;
+        if (optimizer.name == "sgd" && !optimizer.momentum) optimizer.momentum = 0.9;
+        ATH_ASSIGN_OR_RETURN(options.optimizer, MakeOptimizer(optimizer));
+        options.update = flags.update;
       }
       start = std::chrono::steady_clock::now();
       ATH_ASSIGN_OR_RETURN(Plan plan, Compile(model, options));
@@ -230,8 +234,7 @@ void AddBench(CLI::App& app, Action* action) {
   sub->add_option("--threads", flags->threads, "thread counts (of a model); 0: all CPUs")->delimiter(',')->capture_default_str();
   sub->add_option("--seconds", flags->seconds, "time for each measurement")->capture_default_str();
   sub->add_flag("--train", flags->train, "time the training step instead of inference");
-  sub->add_option("--optimizer", flags->optimizer.name, "of the training step: adam or sgd")->capture_default_str();
-  sub->add_option("--momentum", flags->optimizer.momentum, "of sgd")->capture_default_str();
+  AddOptimizerOptions(sub, &flags->optimizer, &flags->update);
   sub->add_flag("--profile", flags->profile, "print the time of every kernel call");
   sub->add_flag("--json", flags->json, "print JSON");
   sub->footer("Example: athanor bench model.ath --batch 1,8 --threads 1,2 --seconds 3");

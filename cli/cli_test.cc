@@ -93,7 +93,7 @@ TEST_F(CliTest, WrongUsageExitsWithTwo) {
   EXPECT_EQ(Run("train lenet5 --no-such-flag").code, 2);
   EXPECT_EQ(Run("train lenet5 --epochs three").code, 2);
   ExpectUsageError(Run("train lenet6"), "lenet6");
-  ExpectUsageError(Run("train lenet5 --optimizer lion"), "lion");
+  ExpectUsageError(Run("train lenet5 --optimizer lyon"), "lyon");
   ExpectUsageError(Run("train lenet5 --lr -1"), "learning rate");
   ExpectUsageError(Run("train lenet5 --lr nan"), "learning rate");
   ExpectUsageError(Run("train lenet5 --batch 0"), "batch");

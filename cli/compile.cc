@@ -9,11 +9,11 @@
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
 #include "cli/model_file.h"
+#include "cli/optimizer_flags.h"
 #include "cli/tables.h"
 #include "compiler/compile.h"
 #include "runtime/core/file.h"
 #include "runtime/plan/plan_io.h"
-#include "training/optimizers.h"
 
 namespace athanor {
 namespace {
@@ -26,6 +26,7 @@ struct Flags {
   int64_t memory_limit = 0;
   uint64_t seed = 1;
   OptimizerFlags optimizer;
+  UpdateMode update = UpdateMode::kGrouped;
 };
 
 // Dumps are numbered in the order of the stages: dump/007.infer.fuse_post_ops.txt.
@@ -56,6 +57,7 @@ absl::StatusOr<int> CompileModel(const Flags& flags) {
   ATH_ASSIGN_OR_RETURN(options.entries, MakeRequests(model, flags.entries, flags.batches));
   options.threads = flags.threads;
   options.memory_limit = flags.memory_limit;
+  options.update = flags.update;
   options.freeze_parameters = flags.entries == std::vector<std::string>{"infer"};
   if (std::find(flags.entries.begin(), flags.entries.end(), "train") != flags.entries.end()) {
     ATH_ASSIGN_OR_RETURN(options.optimizer, MakeOptimizer(flags.optimizer));
@@ -92,8 +94,7 @@ void AddCompile(CLI::App& app, Action* action) {
       ->capture_default_str();
   sub->add_option("--threads", flags->threads, "0: all CPUs that this process may use")->capture_default_str();
   sub->add_option("--memory-limit", flags->memory_limit, "refuse a plan whose peak is above it, in bytes; 0: no limit");
-  sub->add_option("--optimizer", flags->optimizer.name, "for the entry train: adam or sgd")->capture_default_str();
-  sub->add_option("--momentum", flags->optimizer.momentum, "of sgd")->capture_default_str();
+  AddOptimizerOptions(sub, &flags->optimizer, &flags->update);
   sub->add_option("--seed", flags->seed, "of weights that the model does not hold")->capture_default_str();
   sub->add_option("--dump-after", flags->dump_after, "write the text after these stages, or after all")->delimiter(',');
   sub->add_option("--dump-dir", flags->dump_dir, "folder for the dumps")->capture_default_str();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/optimizer_flags.h"
 #include "cli/tables.h"
 #include "data/mnist_sample/mnist_sample.h"
 #include "models/models.h"
@@ -117,10 +118,8 @@ void AddTrain(CLI::App& app, Action* action) {
       ->capture_default_str();
   sub->add_option("--epochs", c.epochs, "passes over the training set")->capture_default_str();
   sub->add_option("--batch", c.batch, "samples a step")->capture_default_str();
-  sub->add_option("--optimizer", c.optimizer.name, "adam or sgd")->capture_default_str();
   sub->add_option("--lr", c.learning_rate, "learning rate")->capture_default_str();
-  sub->add_option("--momentum", c.optimizer.momentum, "of sgd, in [0, 1)")->capture_default_str();
-  sub->add_option("--weight-decay", c.optimizer.weight_decay, "L2 penalty added to the gradient")->capture_default_str();
+  AddOptimizerOptions(sub, &c.optimizer, &c.update);
   sub->add_option("--seed", c.seed, "of the weights, the order of samples and dropout")->capture_default_str();
   sub->add_option("--threads", c.threads, "0: all CPUs that this process may use")->capture_default_str();
   sub->add_option("--out", c.out, "folder for model.ath, model.plan and last.ckpt; made if it is missing");

@@ -36,7 +36,7 @@ TEST_P(ParityTest, LossesAgreeWithPyTorch) {
   config.seed = 1;
   config.optimizer.name = optimizer;
   bool sgd = config.optimizer.name == "sgd";
-  config.optimizer.momentum = sgd ? 0.9 : 0;
+  if (sgd) config.optimizer.momentum = 0.9;
   config.learning_rate = sgd ? 0.05 : 1e-3;
   config.normalization = Normalization::MeanStd({0.1307f}, {0.3081f}, 1.0f / 255.0f);
   auto trainer = Trainer::Create(*BuildModel(name), *data, config);

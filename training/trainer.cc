@@ -90,6 +90,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph model, const Trai
 absl::Status Trainer::CompilePlan() {
   CompileOptions options;
   ATH_ASSIGN_OR_RETURN(options.optimizer, MakeOptimizer(config_.optimizer));
+  options.update = config_.update;
   options.threads = config_.threads;
   options.entries.push_back({"train", {{"N", config_.batch}}});
   // The last batch of an epoch may be smaller: it gets an entry of its own size over the same weights.

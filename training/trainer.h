@@ -22,6 +22,7 @@ struct TrainConfig {
   int64_t epochs = 3;
   int64_t batch = 64;
   OptimizerFlags optimizer;
+  UpdateMode update = UpdateMode::kGrouped;
   double learning_rate = 1e-3;
   uint64_t seed = 1;    // of the weights, the order of the samples and dropout
   int threads = 0;      // 0: all that this process may use

@@ -8,16 +8,32 @@
 namespace athanor {
 namespace {
 
-// What must be the same for the run to go on as it would have.
+// What a checkpoint of version 1.0 says of every optimizer, and says of one that has no such number.
+constexpr std::pair<const char*, double> kAlwaysSaved[] = {
+    {"momentum", 0}, {"weight_decay", 0}, {"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}};
+
+// What must be the same for the run to go on as it would have. Of the optimizer's other numbers, those that are given.
 Attributes ConfigAttributes(const TrainConfig& c) {
-  return {{"batch", c.batch},
-          {"learning_rate", c.learning_rate},
-          {"optimizer", c.optimizer.name},
-          {"momentum", c.optimizer.momentum},
-          {"weight_decay", c.optimizer.weight_decay},
-          {"beta1", c.optimizer.beta1},
-          {"beta2", c.optimizer.beta2},
-          {"epsilon", c.optimizer.epsilon}};
+  Attributes attrs = {{"batch", c.batch}, {"learning_rate", c.learning_rate}, {"optimizer", c.optimizer.name}};
+  for (const auto& [name, otherwise] : kAlwaysSaved) {
+    attrs.Set(name, OptimizerDefault(c.optimizer.name, name).value_or(otherwise));
+  }
+  for (const OptimizerNumber& n : OptimizerNumbers()) {
+    if ((c.optimizer.*n.field).has_value()) attrs.Set(n.name, *(c.optimizer.*n.field));
+  }
+  for (const OptimizerSwitch& s : OptimizerSwitches()) {
+    if (c.optimizer.*s.field) attrs.Set(s.name, true);
+  }
+  if (c.optimizer.clip_norm != 0) attrs.Set("clip_norm", c.optimizer.clip_norm);
+  return attrs;
+}
+
+// Everything that ConfigAttributes may say.
+std::vector<std::string> ConfigNames() {
+  std::vector<std::string> names = {"batch", "learning_rate", "optimizer", "clip_norm"};
+  for (const OptimizerNumber& n : OptimizerNumbers()) names.push_back(n.name);
+  for (const OptimizerSwitch& s : OptimizerSwitches()) names.push_back(s.name);
+  return names;
 }
 
 absl::Status CheckSameConfig(const std::string& path, const Checkpoint& checkpoint, const TrainConfig& config) {
@@ -26,11 +42,12 @@ absl::Status CheckSameConfig(const std::string& path, const Checkpoint& checkpoi
                      config.seed);
   }
   const Attributes wanted = ConfigAttributes(config);
-  for (const auto& [name, value] : wanted.items()) {
-    const AttrValue* saved = checkpoint.meta.Find(name);
-    if (saved != nullptr && *saved == value) continue;
-    return MakeError(ErrorClass::kCkpt, "%s was made with %s = %s, this run has %s", path, name,
-                     saved == nullptr ? "(none)" : AttrToString(*saved), AttrToString(value));
+  for (const std::string& name : ConfigNames()) {
+    const AttrValue *saved = checkpoint.meta.Find(name), *now = wanted.Find(name);
+    if (saved == nullptr ? now == nullptr : now != nullptr && *saved == *now) continue;
+    auto describe = [](const AttrValue* v) { return v == nullptr ? "(none)" : AttrToString(*v); };
+    return MakeError(ErrorClass::kCkpt, "%s was made with %s = %s, this run has %s", path, name, describe(saved),
+                     describe(now));
   }
   return absl::OkStatus();
 }
