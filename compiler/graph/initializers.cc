@@ -11,15 +11,21 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "compiler/graph/matrix_initializers.h"
 #include "runtime/core/philox.h"
+#include "runtime/core/portable_math.h"
 
 namespace athanor {
 namespace {
 
 // What every initialiser comes down to.
 struct Distribution {
-  enum Kind { kConstant, kUniform, kNormal } kind = kConstant;
-  double a = 0, b = 0;  // the constant; low and high; mean and standard deviation
+  enum Kind { kConstant, kUniform, kNormal, kTruncatedNormal, kOrthogonal, kIdentity, kDirac } kind = kConstant;
+  double a = 0, b = 0;  // the constant; low and high; mean and standard deviation; gain; groups
+  // Of a truncated normal distribution: the bounds, and the shares of the whole one below the lower and the upper one.
+  // `mirrored`: of its mirror image, so that no share is close to 1, where its digits would not tell.
+  double low = 0, high = 0, share_low = 0, share_high = 1;
+  bool mirrored = false;
 };
 
 struct KindDef {
@@ -27,16 +33,24 @@ struct KindDef {
   std::vector<absl::string_view> attributes;
 };
 
-const std::array<KindDef, 9>& Kinds() {
-  static const std::array<KindDef, 9> kinds = {{{"zeros", {}},
-                                                {"ones", {}},
-                                                {"constant", {"value"}},
-                                                {"uniform", {"low", "high"}},
-                                                {"normal", {"mean", "std"}},
-                                                {"xavier_uniform", {"gain"}},
-                                                {"xavier_normal", {"gain"}},
-                                                {"kaiming_uniform", {"fan", "a", "gain", "fan_in"}},
-                                                {"kaiming_normal", {"fan", "a", "gain", "fan_in"}}}};
+const std::array<KindDef, 15>& Kinds() {
+  static const std::array<KindDef, 15> kinds = {{
+      {"zeros", {}},
+      {"ones", {}},
+      {"constant", {"value"}},
+      {"uniform", {"low", "high"}},
+      {"normal", {"mean", "std"}},
+      {"xavier_uniform", {"gain"}},
+      {"xavier_normal", {"gain"}},
+      {"kaiming_uniform", {"fan", "a", "gain", "fan_in"}},
+      {"kaiming_normal", {"fan", "a", "gain", "fan_in"}},
+      {"truncated_normal", {"mean", "std", "a", "b"}},
+      {"lecun_uniform", {"fan_in"}},
+      {"lecun_normal", {"fan_in"}},
+      {"orthogonal", {"gain"}},
+      {"identity", {"gain"}},
+      {"dirac", {"groups"}},
+  }};
   return kinds;
 }
 
@@ -100,7 +114,17 @@ absl::StatusOr<double> KaimingGain(const Initializer& init) {
   return Number(init, "gain", std::sqrt(2 / (1 + slope * slope)), 0);
 }
 
-absl::StatusOr<double> KaimingFan(const Initializer& init, const Shape& shape) {
+// The attribute fan_in, an int in place of what the shape tells; 0 where it is not given.
+absl::StatusOr<double> GivenFanIn(const Initializer& init) {
+  const AttrValue* v = init.attrs.Find("fan_in");
+  if (v == nullptr) return 0;
+  const int64_t* given = std::get_if<int64_t>(v);
+  if (given != nullptr && *given >= 1) return static_cast<double>(*given);
+  return AttrError(init, "attribute \"fan_in\" is %s: it must be an int of at least 1", AttrToString(*v));
+}
+
+// Kaiming's and LeCun's.
+absl::StatusOr<double> ChosenFan(const Initializer& init, const Shape& shape) {
   std::string fan = "in";
   if (const AttrValue* v = init.attrs.Find("fan")) {
     const std::string* text = std::get_if<std::string>(v);
@@ -109,16 +133,59 @@ absl::StatusOr<double> KaimingFan(const Initializer& init, const Shape& shape) {
     }
     fan = *text;
   }
-  if (const AttrValue* v = init.attrs.Find("fan_in")) {
-    const int64_t* given = std::get_if<int64_t>(v);
-    if (given == nullptr || *given < 1) {
-      return AttrError(init, "attribute \"fan_in\" is %s: it must be an int of at least 1", AttrToString(*v));
-    }
-    if (fan != "in") return AttrError(init, "takes \"fan_in\" only with fan=\"in\"");
-    return static_cast<double>(*given);
-  }
+  ATH_ASSIGN_OR_RETURN(double given, GivenFanIn(init));
+  if (given > 0 && fan != "in") return AttrError(init, "takes \"fan_in\" only with fan=\"in\"");
+  if (given > 0) return given;
   ATH_ASSIGN_OR_RETURN(Fans fans, FansOf(init, shape));
   return fan == "in" ? fans.in : fans.out;
+}
+
+absl::StatusOr<Distribution> TruncatedNormal(const Initializer& init) {
+  Distribution d{Distribution::kTruncatedNormal};
+  ATH_ASSIGN_OR_RETURN(d.a, Number(init, "mean", 0));
+  ATH_ASSIGN_OR_RETURN(d.b, Number(init, "std", 1, 0));
+  ATH_ASSIGN_OR_RETURN(d.low, Number(init, "a", -2));
+  ATH_ASSIGN_OR_RETURN(d.high, Number(init, "b", 2, d.low));
+  if (d.b == 0) {
+    if (d.low <= d.a && d.a <= d.high) return Distribution{Distribution::kConstant, d.a};
+    return AttrError(init, "with std 0, the mean %g must lie in [a, b] = [%g, %g]", d.a, d.low, d.high);
+  }
+  d.mirrored = d.low > d.a;
+  d.share_low = NormalShareBelow((d.mirrored ? d.a - d.high : d.low - d.a) / d.b);
+  d.share_high = NormalShareBelow((d.mirrored ? d.a - d.low : d.high - d.a) / d.b);
+  if (d.share_high > d.share_low) return d;
+  return AttrError(init, "nothing of the normal distribution of mean %g and std %g lies in [a, b] = [%g, %g]", d.a, d.b,
+                   d.low, d.high);
+}
+
+absl::StatusOr<Distribution> Orthogonal(const Initializer& init, const Shape& shape) {
+  if (shape.size() < 2) {
+    return AttrError(init, "shape %s is no matrix: it needs two dimensions or more", ShapeToString(shape));
+  }
+  ATH_ASSIGN_OR_RETURN(double gain, Number(init, "gain", 1));
+  return Distribution{Distribution::kOrthogonal, gain};
+}
+
+absl::StatusOr<Distribution> Identity(const Initializer& init, const Shape& shape) {
+  if (shape.size() != 2) return AttrError(init, "shape %s is no matrix: it needs two dimensions", ShapeToString(shape));
+  ATH_ASSIGN_OR_RETURN(double gain, Number(init, "gain", 1));
+  return Distribution{Distribution::kIdentity, gain};
+}
+
+absl::StatusOr<Distribution> Dirac(const Initializer& init, const Shape& shape) {
+  if (shape.size() < 3 || shape.size() > 5) {
+    return AttrError(init, "shape %s is no convolution's weight: it needs three to five dimensions",
+                     ShapeToString(shape));
+  }
+  int64_t groups = 1;
+  if (const AttrValue* v = init.attrs.Find("groups")) {
+    const int64_t* given = std::get_if<int64_t>(v);
+    if (given == nullptr || *given < 1 || shape[0] % *given != 0) {
+      return AttrError(init, "attribute \"groups\" is %s: it must be an int that divides %d", AttrToString(*v), shape[0]);
+    }
+    groups = *given;
+  }
+  return Distribution{Distribution::kDirac, static_cast<double>(groups)};
 }
 
 // By its standard deviation: a uniform distribution on +-b has b / sqrt(3).
@@ -147,31 +214,77 @@ absl::StatusOr<Distribution> DistributionOf(const Initializer& init, const Shape
     ATH_ASSIGN_OR_RETURN(double std, Number(init, "std", 1, 0));
     return Distribution{Distribution::kNormal, mean, std};
   }
-  bool uniform = kind == "xavier_uniform" || kind == "kaiming_uniform";
+  if (kind == "truncated_normal") return TruncatedNormal(init);
+  if (kind == "orthogonal") return Orthogonal(init, shape);
+  if (kind == "identity") return Identity(init, shape);
+  if (kind == "dirac") return Dirac(init, shape);
+  bool uniform = kind == "xavier_uniform" || kind == "kaiming_uniform" || kind == "lecun_uniform";
   if (kind == "xavier_uniform" || kind == "xavier_normal") {
     ATH_ASSIGN_OR_RETURN(double gain, Number(init, "gain", 1, 0));
     ATH_ASSIGN_OR_RETURN(Fans fans, FansOf(init, shape));
     return OfStd(uniform, gain * std::sqrt(2 / (fans.in + fans.out)));
   }
-  ATH_ASSIGN_OR_RETURN(double gain, KaimingGain(init));
-  ATH_ASSIGN_OR_RETURN(double fan, KaimingFan(init, shape));
+  double gain = 1;
+  if (kind == "kaiming_uniform" || kind == "kaiming_normal") {
+    ATH_ASSIGN_OR_RETURN(gain, KaimingGain(init));
+  }
+  ATH_ASSIGN_OR_RETURN(double fan, ChosenFan(init, shape));
   return OfStd(uniform, gain / std::sqrt(fan));
 }
 
-// Calls store(i, number) for each element.
-template <typename Store>
-void Generate(const Distribution& d, const Philox& random, int64_t n, const Store& store) {
+constexpr int64_t kChunk = 4096;  // elements; a multiple of four
+
+double Truncated(const Distribution& d, uint32_t bits) {
+  const double share = d.share_low + (d.share_high - d.share_low) * ((bits + 0.5) * 0x1p-32);
+  const double x = d.b * NormalQuantile(share);
+  return std::clamp(d.mirrored ? d.a - x : d.a + x, d.low, d.high);
+}
+
+// The elements [begin, begin + count): `begin` is a multiple of four. In steps whose loops become vector code.
+void FillChunk(const Distribution& d, const Philox& random, int64_t begin, int64_t count, double* out) {
   if (d.kind == Distribution::kConstant) {
-    for (int64_t i = 0; i < n; ++i) store(i, d.a);
-  } else if (d.kind == Distribution::kNormal) {
-    for (int64_t i = 0; i < n; ++i) store(i, d.a + d.b * static_cast<double>(random.Normal(i)));
-  } else {
-    for (int64_t i = 0; i < n; i += 4) {  // as random.Uniform(i), but each block made once
-      const std::array<uint32_t, 4> block = random.Block(i / 4);
-      for (int64_t k = 0; k < std::min<int64_t>(4, n - i); ++k) {
-        store(i + k, d.a + (d.b - d.a) * static_cast<double>(Philox::ToUniform(block[k])));
+    std::fill_n(out, count, d.a);
+    return;
+  }
+  // Two 32-bit numbers an element, or one.
+  const int64_t per_element = d.kind == Distribution::kNormal ? 2 : 1;
+  std::array<uint32_t, 2 * kChunk> bits;
+  for (int64_t i = 0; i < count * per_element; i += 4) {
+    const std::array<uint32_t, 4> block = random.Block((begin * per_element + i) / 4);
+    std::copy_n(block.begin(), 4, bits.begin() + i);
+  }
+  switch (d.kind) {
+    case Distribution::kNormal:
+      for (int64_t i = 0; i < count; ++i) {
+        out[i] = d.a + d.b * static_cast<double>(Philox::ToNormal(bits[2 * i], bits[2 * i + 1]));
       }
-    }
+      return;
+    case Distribution::kTruncatedNormal:
+      for (int64_t i = 0; i < count; ++i) out[i] = Truncated(d, bits[i]);
+      return;
+    default:
+      for (int64_t i = 0; i < count; ++i) {
+        out[i] = d.a + (d.b - d.a) * static_cast<double>(Philox::ToUniform(bits[i]));
+      }
+  }
+}
+
+// Calls store(i, number) for each element, on several threads. No number depends on their number.
+template <typename Store>
+void Generate(const Distribution& d, const Philox& random, const Shape& shape, int64_t n, const Store& store) {
+  if (d.kind >= Distribution::kOrthogonal) {
+    const std::vector<double> all = d.kind == Distribution::kOrthogonal ? OrthogonalMatrix(shape, d.a, random)
+                                    : d.kind == Distribution::kIdentity ? IdentityMatrix(shape, d.a)
+                                                                        : DiracKernel(shape, static_cast<int64_t>(d.a));
+    for (int64_t i = 0; i < n; ++i) store(i, all[i]);
+    return;
+  }
+#pragma omp parallel for schedule(static) if (n > 16 * kChunk)
+  for (int64_t begin = 0; begin < n; begin += kChunk) {
+    std::array<double, kChunk> chunk;
+    const int64_t count = std::min(kChunk, n - begin);
+    FillChunk(d, random, begin, count, chunk.data());
+    for (int64_t k = 0; k < count; ++k) store(begin + k, chunk[k]);
   }
 }
 
@@ -204,17 +317,17 @@ absl::Status Fill(const Initializer& init, const Distribution& d, const Philox& 
   switch (t->dtype()) {
     case DType::kF32: {
       float* out = static_cast<float*>(t->data());
-      Generate(d, random, n, [out](int64_t i, double v) { out[i] = static_cast<float>(v); });
+      Generate(d, random, t->shape(), n, [out](int64_t i, double v) { out[i] = static_cast<float>(v); });
       return absl::OkStatus();
     }
     case DType::kF64: {
       double* out = static_cast<double*>(t->data());
-      Generate(d, random, n, [out](int64_t i, double v) { out[i] = v; });
+      Generate(d, random, t->shape(), n, [out](int64_t i, double v) { out[i] = v; });
       return absl::OkStatus();
     }
     case DType::kBF16: {
       uint16_t* out = static_cast<uint16_t*>(t->data());
-      Generate(d, random, n, [out](int64_t i, double v) { out[i] = ToBf16(v); });
+      Generate(d, random, t->shape(), n, [out](int64_t i, double v) { out[i] = ToBf16(v); });
       return absl::OkStatus();
     }
     case DType::kS32:

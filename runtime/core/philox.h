@@ -10,6 +10,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "runtime/core/portable_math.h"
+
 namespace athanor {
 
 class Philox {
@@ -28,13 +30,10 @@ class Philox {
 
   // The i-th number of the stream, uniform in [0, 1) with 24 bits.
   float Uniform(uint64_t i) const { return ToUniform(Block(i / 4)[i % 4]); }
-  // The i-th number of the stream, standard normal (Box-Muller, in double, so that it is the same on every machine
-  // whose libm rounds log, sqrt, sin and cos alike).
+  // The i-th number of the stream, standard normal (Box-Muller, in double, without libm: the same on every machine).
   float Normal(uint64_t i) const {
     auto b = Block(i / 2);
-    size_t k = (i % 2) * 2;
-    double u1 = (b[k] + 1.0) * 0x1p-32, u2 = b[k + 1] * 0x1p-32;
-    return static_cast<float>(std::sqrt(-2.0 * std::log(u1)) * std::cos(6.283185307179586 * u2));
+    return ToNormal(b[i % 2 * 2], b[i % 2 * 2 + 1]);
   }
   // A stream of its own for each pair (one dropout node, one training step): the finaliser of SplitMix64 over both.
   static uint64_t MixStream(uint64_t stream, uint64_t step) {
@@ -42,6 +41,10 @@ class Philox {
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
+  }
+  static float ToNormal(uint32_t a, uint32_t b) {
+    const double radius = std::sqrt(-2.0 * PortableLog((a + 1.0) * 0x1p-32));
+    return static_cast<float>(radius * PortableCosTurns(b * 0x1p-32));
   }
   static float ToUniform(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
 
