@@ -202,15 +202,15 @@ TEST(InitializersTest, StoredBits) {
     Tensor t = *Initialize({kind, {}}, shape, 42, InitializerStream("conv1.weight"));
     return absl::StrFormat("%a", t.as<float>()[i]);
   };
-  EXPECT_EQ(bits("uniform", {64, 64}, 0), "@");
-  EXPECT_EQ(bits("normal", {64, 64}, 0), "@");
-  EXPECT_EQ(bits("normal", {64, 64}, 4095), "@");
-  EXPECT_EQ(bits("truncated_normal", {64, 64}, 0), "@");
-  EXPECT_EQ(bits("truncated_normal", {64, 64}, 4095), "@");
-  EXPECT_EQ(bits("kaiming_normal", {64, 64}, 4095), "@");
-  EXPECT_EQ(bits("lecun_uniform", {64, 64}, 4095), "@");
-  EXPECT_EQ(bits("orthogonal", {64, 64}, 0), "@");
-  EXPECT_EQ(bits("orthogonal", {64, 64}, 4095), "@");
+  EXPECT_EQ(bits("uniform", {64, 64}, 0), "0x1.48176cp-2");
+  EXPECT_EQ(bits("normal", {64, 64}, 0), "0x1.586952p+0");
+  EXPECT_EQ(bits("normal", {64, 64}, 4095), "0x1.f8515cp+0");
+  EXPECT_EQ(bits("truncated_normal", {64, 64}, 0), "-0x1.c681fap-2");
+  EXPECT_EQ(bits("truncated_normal", {64, 64}, 4095), "-0x1.61bfap+0");
+  EXPECT_EQ(bits("kaiming_normal", {64, 64}, 4095), "0x1.649b46p-2");
+  EXPECT_EQ(bits("lecun_uniform", {64, 64}, 4095), "-0x1.82f3c6p-3");
+  EXPECT_EQ(bits("orthogonal", {64, 64}, 0), "0x1.336b8ep-3");
+  EXPECT_EQ(bits("orthogonal", {64, 64}, 4095), "0x1.936ae2p-3");
 }
 
 TEST(InitializersTest, ABiasIsToldItsFan) {
