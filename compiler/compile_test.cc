@@ -121,7 +121,8 @@ TEST(CompileTest, OptionsOutOfRangeAreRefused) {
   CompileOptions stage = options;
   stage.dump_after = {"lower", "polish"};
   EXPECT_THAT(ErrorOf(stage), HasSubstr("REQ: no stage \"polish\" to dump after; there are: all, select_entry, "));
-  EXPECT_THAT(ErrorOf(stage), HasSubstr("fuse_post_ops, check_types, lower, group_updates, propagate_layouts, schedule, plan_memory"));
+  EXPECT_THAT(ErrorOf(stage), HasSubstr("fuse_post_ops, fuse_elementwise, check_types, lower, group_updates, "
+                                        "propagate_layouts, schedule, plan_memory"));
   CompileOptions optimizer = options;
   optimizer.optimizer->op = "Alchemy";
   EXPECT_THAT(ErrorOf(optimizer), HasSubstr("Alchemy"));

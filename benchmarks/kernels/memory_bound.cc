@@ -49,6 +49,26 @@ Row Program(const std::string& name, const std::string& program, std::vector<Mem
   return {name, "elementwise", {{"program", program}}, std::move(inputs), std::vector<MemoryDesc>(outputs, y)};
 }
 
+// One parameter's update in place, with as many slots.
+Row Update(const std::string& name, const std::string& algorithm, int slots, bool step, Attributes attrs) {
+  const MemoryDesc big = F32({16, 1024, 1024}), one = F32({});
+  attrs.Set("algorithm", AttrValue(algorithm));
+  attrs.Set("groups", 1);
+  attrs.Set("decoupled_weight_decay", false);
+  attrs.Set("grad_scale", false);
+  for (const char* none : {"weight_decay", "clip_value"}) attrs.Set(none, 0.0);
+  attrs.Set("lr_scale", 1.0);
+  Row row = {name, "optimizer_update", std::move(attrs), {big, big}, {big}, {{0, 0}}};
+  for (int s = 0; s < slots; ++s) {
+    row.in_place.emplace_back(s + 1, s + 2);
+    row.inputs.push_back(big);
+    row.outputs.push_back(big);
+  }
+  row.inputs.push_back(one);
+  if (step) row.inputs.push_back(S64());
+  return row;
+}
+
 std::vector<Row> Rows() {
   const MemoryDesc big = F32({16, 1024, 1024}), matrix = F32({16384, 1024}), row = F32({1024}), column = F32({16384, 1});
   const MemoryDesc image = F32({64, 64, 56, 56}), channel = F32({64, 1, 1}), one = F32({});
@@ -81,15 +101,31 @@ std::vector<Row> Rows() {
       Program("silu", "logistic x0; mul x0 t0 -> t1", {big}),
       Program("square of differences", "sub x0 x1; mul t0 t0 -> t1", {big, big}),
       Program("sum and product", "add x0 x1; mul x0 x1 -> t0, t1", {big, big}, 2),
-      {"adam", "adam",
-       {{"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}, {"weight_decay", 0.0}},
-       {big, big, big, big, one, S64()}, {big, big, big}, {{0, 0}, {1, 2}, {2, 3}}},
-      {"sgd, momentum", "sgd",
-       {{"momentum", 0.9}, {"dampening", 0.0}, {"weight_decay", 0.0}, {"nesterov", false}},
-       {big, big, big, one}, {big, big}, {{0, 0}, {1, 2}}},
       {"softmax", "softmax", {{"axis", int64_t{1}}, {"log", false}}, {matrix}, {matrix}},
       {"softmax backward", "softmax_backward", {{"axis", int64_t{1}}, {"log", false}}, {matrix, matrix}, {matrix}},
   };
+  const Attributes adam = {{"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}};
+  Attributes amsgrad = adam, plain = adam, nadam = adam;
+  plain.Set("amsgrad", false);
+  amsgrad.Set("amsgrad", true);
+  nadam.Set("momentum_decay", 4e-3);
+  const Attributes rmsprop = {{"alpha", 0.99}, {"epsilon", 1e-8}, {"momentum", 0.0}, {"centered", false}};
+  const Attributes sgd = {{"momentum", 0.0}, {"dampening", 0.0}, {"nesterov", false}};
+  Attributes momentum = sgd;
+  momentum.Set("momentum", 0.9);
+  rows.push_back(Update("sgd", "sgd", 0, false, sgd));
+  rows.push_back(Update("sgd, momentum", "sgd", 1, false, momentum));
+  rows.push_back(Update("adagrad", "adagrad", 1, false,
+                        {{"lr_decay", 0.0}, {"initial_accumulator_value", 0.0}, {"epsilon", 1e-10}}));
+  rows.push_back(Update("rmsprop", "rmsprop", 1, false, rmsprop));
+  rows.push_back(Update("adam", "adam", 2, true, plain));
+  rows.push_back(Update("adam, amsgrad", "adam", 3, true, amsgrad));
+  rows.push_back(Update("adadelta", "adadelta", 2, false, {{"rho", 0.9}, {"epsilon", 1e-6}}));
+  rows.push_back(Update("adamax", "adamax", 2, true, adam));
+  rows.push_back(Update("nadam", "nadam", 2, true, nadam));
+  rows.push_back(Update("lion", "lion", 1, false, {{"beta1", 0.9}, {"beta2", 0.99}}));
+  rows.push_back(Update("lamb", "lamb", 2, true, adam));
+  rows.push_back({"global norm", "global_norm", {{"max_norm", 1.0}}, {big, big}, {one, one}});
   const Attributes norm = {{"groups", int64_t{1}}, {"channels", int64_t{1024}}, {"area", int64_t{1}}, {"center", true},
                            {"epsilon", 1e-5}, {"scale", true}};
   Attributes forward = norm, backward = norm;
