@@ -46,7 +46,9 @@ void AddOptimizerOptions(CLI::App* sub, OptimizerFlags* flags, UpdateMode* updat
   sub->add_option("--update", *update,
                   "grouped: one call updates all parameters; each: every one is updated as soon as its gradient is there, "
                   "which needs less memory. The results are the same")
-      ->transform(CLI::CheckedTransformer(kModes, CLI::ignore_case))
+      ->transform(CLI::CheckedTransformer(kModes, CLI::ignore_case).description(""))
+      ->type_name("grouped|each")
+      ->default_str("grouped")
       ->group(kGroup);
 }
 
