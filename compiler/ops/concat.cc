@@ -1,5 +1,5 @@
 // Concat: tensors one behind the other along a dimension.
-#include "compiler/opdef/op_def.h"
+#include "compiler/ops/axis.h"
 #include "runtime/core/checked.h"
 
 namespace athanor {
@@ -32,18 +32,13 @@ absl::Status Infer(InferContext& c) {
   return absl::OkStatus();
 }
 
-int AxisOf(const Attributes& attrs, int rank) {
-  const int64_t axis = attrs.Int("axis");
-  return static_cast<int>(axis < 0 ? axis + rank : axis);
-}
-
 // Each input's gradient is its part of the output's.
 absl::Status Gradient(GradientContext& c) {
   if (c.num_inputs() == 1) {
     c.SetInputGrad(0, c.OutputGrad());
     return absl::OkStatus();
   }
-  const int axis = AxisOf(c.attrs(), c.TypeOf(c.Output()).rank());
+  const int axis = AxisOf(c.attrs(), c.TypeOf(c.Output()).dims.size());
   int64_t offset = 0;
   for (int i = 0; i < c.num_inputs(); ++i) {
     const int64_t size = c.TypeOf(c.Input(i)).dims[axis].size;
@@ -62,23 +57,21 @@ absl::Status Gradient(GradientContext& c) {
 absl::Status Lower(LowerContext& c) {
   std::vector<BufferId> inputs;
   for (int i = 0; i < c.num_inputs(); ++i) inputs.push_back(c.Input(i));
-  const int64_t axis = AxisOf(c.attrs(), static_cast<int>(c.OutputShape().size()));
+  const int64_t axis = AxisOf(c.attrs(), c.OutputShape().size());
   c.Emit("concat", std::move(inputs), {c.Output()}, {{"axis", axis}});
   return absl::OkStatus();
 }
 
 absl::Status Reference(ReferenceContext& c) {
   DoubleTensor& y = c.Output();
-  const int axis = AxisOf(c.attrs(), static_cast<int>(y.shape.size()));
-  int64_t outer = 1, inner = 1;
-  for (int d = 0; d < axis; ++d) outer *= y.shape[d];
-  for (size_t d = axis + 1; d < y.shape.size(); ++d) inner *= y.shape[d];
+  const int axis = AxisOf(c.attrs(), y.shape.size());
+  const AxisLoops loops = LoopsAlong(y.shape, axis);
   int64_t offset = 0;
   for (int i = 0; i < c.num_inputs(); ++i) {
     const DoubleTensor& x = c.Input(i);
-    const int64_t run = x.shape[axis] * inner;
-    for (int64_t o = 0; o < outer; ++o) {
-      for (int64_t k = 0; k < run; ++k) y[o * y.shape[axis] * inner + offset + k] = x[o * run + k];
+    const int64_t run = x.shape[axis] * loops.inner;
+    for (int64_t o = 0; o < loops.outer; ++o) {
+      for (int64_t k = 0; k < run; ++k) y[o * loops.size * loops.inner + offset + k] = x[o * run + k];
     }
     offset += run;
   }
@@ -91,7 +84,7 @@ OpDef ConcatDef() {
   def.doc = "The inputs one behind the other along a dimension, as ONNX's Concat.";
   def.inputs = {{.name = "x", .doc = "any type, one rank; equal dimensions but for the axis", .variadic = true}};
   def.outputs = {{"y", "the inputs' dimensions, added up along the axis"}};
-  def.attributes = {{.name = "axis", .type = AttrType::kInt, .doc = "the dimension, in [-rank, rank)"}};
+  def.attributes = {AxisAttr()};
   def.infer = Infer;
   def.gradient = Gradient;
   def.expand = [](ExpandContext& c) {
