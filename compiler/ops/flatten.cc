@@ -1,5 +1,4 @@
 // Flatten: to two dimensions. A Reshape when compiled.
-#include "compiler/opdef/op_def.h"
 #include "compiler/ops/reshape.h"
 #include "runtime/core/checked.h"
 
@@ -42,26 +41,6 @@ absl::Status Infer(InferContext& c) {
   return absl::OkStatus();
 }
 
-absl::Status Gradient(GradientContext& c) {
-  const TensorType& to = c.TypeOf(c.Input(0));
-  auto attrs = ReshapeAttrs(c.TypeOf(c.OutputGrad()), to);
-  if (!attrs) {
-    return c.Error(ErrorClass::kShape, "the gradient cannot be reshaped to %s: too many symbolic dimensions",
-                   to.ToString());
-  }
-  ATH_ASSIGN_OR_RETURN(ValueId dx, c.Emit("Reshape", {c.OutputGrad()}, *std::move(attrs)));
-  c.SetInputGrad(0, dx);
-  return absl::OkStatus();
-}
-
-absl::Status ToReshape(ExpandContext& c) {
-  auto attrs = ReshapeAttrs(c.TypeOf(c.Input(0)), c.TypeOf(c.node().outputs[0]));
-  if (!attrs) return absl::OkStatus();
-  ATH_ASSIGN_OR_RETURN(ValueId y, c.Emit("Reshape", {c.Input(0)}, *std::move(attrs)));
-  c.SetOutput(0, y);
-  return absl::OkStatus();
-}
-
 OpDef FlattenDef() {
   OpDef def;
   def.name = "Flatten";
@@ -73,16 +52,7 @@ OpDef FlattenDef() {
                      .doc = "the first dimension of the columns, in [-rank, rank]",
                      .default_value = int64_t{1}}};
   def.infer = Infer;
-  def.gradient = Gradient;
-  def.expand = ToReshape;
-  def.lower = [](LowerContext& c) {
-    c.View(c.Input(0), c.Output());
-    return absl::OkStatus();
-  };
-  def.reference = [](ReferenceContext& c) {
-    c.Output().data = c.Input(0).data;
-    return absl::OkStatus();
-  };
+  MakeView(&def);
   return def;
 }
 

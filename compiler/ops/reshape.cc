@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "compiler/opdef/op_def.h"
 #include "runtime/core/checked.h"
 
 namespace athanor {
@@ -28,6 +27,46 @@ std::optional<Attributes> ReshapeAttrs(const TensorType& from, const TensorType&
   }
   if (zero && (computed || copied)) return std::nullopt;
   return Attributes{{"shape", std::move(shape)}, {"allowzero", zero}};
+}
+
+namespace {
+
+template <typename Context>
+absl::StatusOr<ValueId> Emit(Context& c, ValueId v, const TensorType& to) {
+  const TensorType from = c.TypeOf(v);
+  if (from == to) return v;
+  auto attrs = ReshapeAttrs(from, to);
+  if (attrs) return c.Emit("Reshape", {v}, *std::move(attrs));
+  return c.Error(ErrorClass::kShape, "%s cannot be reshaped to %s: too many symbolic dimensions", from.ToString(),
+                 to.ToString());
+}
+
+}  // namespace
+
+absl::StatusOr<ValueId> EmitReshape(GradientContext& c, ValueId v, const TensorType& to) { return Emit(c, v, to); }
+absl::StatusOr<ValueId> EmitReshape(ExpandContext& c, ValueId v, const TensorType& to) { return Emit(c, v, to); }
+
+void MakeView(OpDef* def) {
+  def->gradient = [](GradientContext& c) -> absl::Status {
+    ATH_ASSIGN_OR_RETURN(ValueId dx, EmitReshape(c, c.OutputGrad(), c.TypeOf(c.Input(0))));
+    c.SetInputGrad(0, dx);
+    return absl::OkStatus();
+  };
+  def->expand = [](ExpandContext& c) -> absl::Status {
+    const TensorType to = c.TypeOf(c.node().outputs[0]);
+    if (!ReshapeAttrs(c.TypeOf(c.Input(0)), to)) return absl::OkStatus();  // it is lowered as it is
+    ATH_ASSIGN_OR_RETURN(ValueId y, EmitReshape(c, c.Input(0), to));
+    c.SetOutput(0, y);
+    return absl::OkStatus();
+  };
+  def->lower = [](LowerContext& c) {
+    c.View(c.Input(0), c.Output());
+    return absl::OkStatus();
+  };
+  def->reference = [](ReferenceContext& c) {
+    c.Output().data = c.Input(0).data;
+    return absl::OkStatus();
+  };
 }
 
 namespace {
@@ -113,18 +152,6 @@ absl::Status Infer(InferContext& c) {
   return absl::OkStatus();
 }
 
-absl::Status Gradient(GradientContext& c) {
-  const TensorType& to = c.TypeOf(c.Input(0));
-  auto attrs = ReshapeAttrs(c.TypeOf(c.OutputGrad()), to);
-  if (!attrs) {
-    return c.Error(ErrorClass::kShape, "the gradient cannot be reshaped to %s: too many symbolic dimensions",
-                   to.ToString());
-  }
-  ATH_ASSIGN_OR_RETURN(ValueId dx, c.Emit("Reshape", {c.OutputGrad()}, *std::move(attrs)));
-  c.SetInputGrad(0, dx);
-  return absl::OkStatus();
-}
-
 OpDef ReshapeDef() {
   OpDef def;
   def.name = "Reshape";
@@ -139,15 +166,8 @@ OpDef ReshapeDef() {
       {.name = "allowzero", .type = AttrType::kBool, .doc = "a 0 in shape is the number 0", .default_value = false},
   };
   def.infer = Infer;
-  def.gradient = Gradient;
-  def.lower = [](LowerContext& c) {
-    c.View(c.Input(0), c.Output());
-    return absl::OkStatus();
-  };
-  def.reference = [](ReferenceContext& c) {
-    c.Output().data = c.Input(0).data;
-    return absl::OkStatus();
-  };
+  MakeView(&def);
+  def.expand = nullptr;  // it is what the others come down to
   return def;
 }
 
