@@ -36,7 +36,8 @@ ReductionNest MakeNest(const Shape& x, const Ints& axes) {
   return nest;
 }
 
-absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, ReductionNest* nest) {
+absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, ReductionNest* nest,
+                           DType dtype) {
   Ints axes;
   bool keepdims = false;
   ATH_RETURN_IF_ERROR(ReadAttr(spec, "axes", &axes));
@@ -54,8 +55,8 @@ absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const Memo
     if (reduced) ++next_axis;
     if (!reduced || keepdims) result.push_back(reduced ? 1 : x.dims[d]);
   }
-  ATH_RETURN_IF_ERROR(CheckOperand(spec, "x", x, x.dims));
-  ATH_RETURN_IF_ERROR(CheckOperand(spec, "y", y, result));
+  ATH_RETURN_IF_ERROR(CheckOperand(spec, "x", x, x.dims, dtype));
+  ATH_RETURN_IF_ERROR(CheckOperand(spec, "y", y, result, dtype));
   *nest = MakeNest(x.dims, axes);
   return absl::OkStatus();
 }

@@ -21,11 +21,11 @@ struct LoopDims {
   // Of the i-th visit, in elements.
   int64_t Offset(int64_t i) const {
     int64_t offset = 0;
-    for (int d = rank; d-- > 0;) {
+    for (int d = rank; d-- > 1;) {
       offset += i % sizes[d] * strides[d];
       i /= sizes[d];
     }
-    return offset;
+    return offset + i * strides[0];  // no division where there is only one
   }
 };
 
@@ -46,7 +46,8 @@ ReductionNest MakeNest(const Shape& x, const Ints& axes);
 
 // Reads attributes axes and keepdims of a call that reduces x to y (or brings the gradient of y back to x), and checks
 // them and y. PLAN errors.
-absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, ReductionNest* nest);
+absl::Status ReadReduction(const CallSpec& spec, const MemoryDesc& x, const MemoryDesc& y, ReductionNest* nest,
+                           DType dtype = DType::kF32);
 
 }  // namespace athanor
 
