@@ -16,28 +16,6 @@ absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
   return PlainInfo(spec, "ours:strided");
 }
 
-class ExpandKernel final : public Kernel {
- public:
-  ExpandKernel(StridedCopy copy, int threads) : copy_(copy), threads_(threads) {}
-
-  absl::Status Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void*) override {
-    from_ = inputs[0];
-    to_ = outputs[0];
-    return absl::OkStatus();
-  }
-
-  absl::Status Run() override {
-    copy_.Run(from_, to_, threads_);
-    return absl::OkStatus();
-  }
-
- private:
-  const StridedCopy copy_;
-  const int threads_;
-  const void* from_ = nullptr;
-  void* to_ = nullptr;
-};
-
 absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
   ATH_ASSIGN_OR_RETURN(KernelInfo info, Query(spec));
   ATH_RETURN_IF_ERROR(CheckSettled(spec, info));
@@ -48,7 +26,7 @@ absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
   const size_t extra = to.size() - from.size();
   for (size_t d = 0; d < from.size(); ++d) strides[extra + d] = from[d] == 1 ? 0 : own_strides[d];
   StridedCopy copy(DTypeSize(spec.inputs[0].dtype), to, strides, 0, RowMajorStrides(to), 0);
-  return std::make_unique<ExpandKernel>(copy, spec.threads);
+  return std::make_unique<StridedCopyKernel>(copy, spec.threads);
 }
 
 ATH_REGISTER_KERNEL((KernelDef{"expand", &Query, &Create, {}}));

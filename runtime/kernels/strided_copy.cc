@@ -93,4 +93,15 @@ void StridedCopy::Run(const void* src, void* dst, int threads) const {
   }
 }
 
+absl::Status StridedCopyKernel::Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void*) {
+  from_ = inputs[0];
+  to_ = outputs[0];
+  return absl::OkStatus();
+}
+
+absl::Status StridedCopyKernel::Run() {
+  copy_.Run(from_, to_, threads_);
+  return absl::OkStatus();
+}
+
 }  // namespace athanor

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/core/shape.h"
+#include "runtime/kernels/kernel.h"
 
 namespace athanor {
 
@@ -34,6 +35,20 @@ class StridedCopy {
   int outer_rank_ = 0;
   std::array<Dimension, kMaxRank> outer_ = {};  // adjacent dimensions merged, without those of size 1
   Dimension inner_ = {1, 1, 1};
+};
+
+// A call that is one copy, from input 0 to output 0.
+class StridedCopyKernel final : public Kernel {
+ public:
+  StridedCopyKernel(StridedCopy copy, int threads) : copy_(copy), threads_(threads) {}
+  absl::Status Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void* scratch) override;
+  absl::Status Run() override;
+
+ private:
+  const StridedCopy copy_;
+  const int threads_;
+  const void* from_ = nullptr;
+  void* to_ = nullptr;
 };
 
 }  // namespace athanor

@@ -67,28 +67,6 @@ absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
   return info;
 }
 
-class TransposeKernel final : public Kernel {
- public:
-  TransposeKernel(StridedCopy copy, int threads) : copy_(copy), threads_(threads) {}
-
-  absl::Status Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void*) override {
-    from_ = inputs[0];
-    to_ = outputs[0];
-    return absl::OkStatus();
-  }
-
-  absl::Status Run() override {
-    copy_.Run(from_, to_, threads_);
-    return absl::OkStatus();
-  }
-
- private:
-  const StridedCopy copy_;
-  const int threads_;
-  const void* from_ = nullptr;
-  void* to_ = nullptr;
-};
-
 absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
   ATH_ASSIGN_OR_RETURN(KernelInfo info, Query(spec));
   ATH_RETURN_IF_ERROR(CheckSettled(spec, info));
@@ -99,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
     std::vector<int64_t> own_strides = RowMajorStrides(x.dims), strides(perm.size());
     for (size_t i = 0; i < perm.size(); ++i) strides[i] = own_strides[perm[i]];
     StridedCopy copy(DTypeSize(x.dtype), y.dims, strides, 0, RowMajorStrides(y.dims), 0);
-    return std::make_unique<TransposeKernel>(copy, spec.threads);
+    return std::make_unique<StridedCopyKernel>(copy, spec.threads);
   }
   std::unique_ptr<Kernel> kernel;
   ATH_RETURN_IF_ERROR(CatchDnnl(spec, [&]() -> absl::Status {
