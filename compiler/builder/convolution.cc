@@ -22,8 +22,9 @@ Initializer Uniform(const Initializer& given, std::optional<int64_t> fan_in) {
 Var Convolution(GraphBuilder& b, bool transposed, size_t n, Var x, const ConvOptions& o,
                 GraphBuilder::Location where) {
   const std::string op = absl::StrCat(transposed ? "ConvTranspose" : "Conv", n, "d");
-  const std::string name =
-      !o.name.empty() ? o.name : absl::StrCat(transposed ? "conv_transpose" : "conv", n, "d");
+  // The node takes the layer's name, but for a name that was made here: that one is taken by now.
+  const std::string name = o.name.empty() ? b.LayerName(op, "", where) : o.name;
+  const std::string node = o.name.empty() ? absl::StrCat(name, ".y") : o.name;
   const TensorType type = b.TypeOf(x);
   const int64_t in = type.rank() < 2 || type.dims[1].symbolic() ? 1 : type.dims[1].size;
   const int64_t groups = std::max<int64_t>(o.groups, 1);
@@ -46,7 +47,7 @@ Var Convolution(GraphBuilder& b, bool transposed, size_t n, Var x, const ConvOpt
                       {"groups", o.groups}};
   if (o.auto_pad != "explicit") attrs.Set("auto_pad", AttrValue(o.auto_pad));
   if (transposed || !o.output_padding.empty()) attrs.Set("output_padding", given(o.output_padding, n, 0));
-  return b.Op(op, std::move(inputs), std::move(attrs), 1, name, where)[0];
+  return b.Op(op, std::move(inputs), std::move(attrs), 1, node, where)[0];
 }
 
 }  // namespace

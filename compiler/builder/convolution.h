@@ -22,7 +22,7 @@ struct ConvOptions {
   int64_t groups = 1;
   bool bias = true;
   std::string auto_pad = "explicit";  // "same_upper", "same_lower", "valid": pads are left out
-  std::string name = "";              // unique in the graph; empty: "conv1d" and so on, which then serves once
+  std::string name = "";              // unique in the graph; empty: made from the operator's name
   Initializer weight_init = {};       // default: torch.nn's
   Initializer bias_init = {};
 };

@@ -51,6 +51,7 @@ TEST(Convolutions, EveryLayerInfersItsType) {
             "f32[N,2,18,16]");
   EXPECT_EQ(type(ConvTranspose3d(b, volume, {.out_channels = 2, .kernel = {2, 2, 2}, .strides = {2, 2, 2}})),
             "f32[N,2,10,12,14]");
+  EXPECT_EQ(type(Conv1d(b, line, {.out_channels = 2, .kernel = {1}})), "f32[N,2,9]") << "a second one without a name";
 }
 
 TEST(Convolutions, ParametersStartAsInPyTorch) {

@@ -15,8 +15,10 @@
 #include <array>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "runtime/kernels/convolution_bias.h"
 #include "runtime/kernels/convolution_call.h"
+#include "runtime/kernels/convolution_depthwise.h"
 #include "runtime/kernels/convolution_lift.h"
 #include "runtime/kernels/post_op_operands.h"
 #include "runtime/onednn/dnnl.h"
@@ -238,6 +240,35 @@ absl::StatusOr<CallSpec> SettleOperands(CallSpec spec, const ConvolutionCall& c,
   return spec;
 }
 
+// Whether the call runs in convolution_depthwise.cc: oneDNN would make a matrix product of each channel. Then gives `c`
+// the layouts for it.
+bool TakeOver(const CallSpec& spec, Maker& maker, ConvolutionCall* c) {
+  if (!IsDepthwise(*c) || !spec.post_ops.empty()) return false;
+  ConvolutionCall ours = *c;
+  SetDepthwiseLayouts(&ours);
+  if (!CanSay(ours)) return false;
+  for (const Layouts& layouts : {Layouts{ours.x.layout, "", ours.y.layout}, Layouts{"", "", ""}}) {
+    const Made& made = maker.Make(layouts);
+    if (made.empty()) return false;  // not a convolution at all
+    const std::string impl = made.pd.impl_info_str();
+    if (!absl::StrContains(impl, "gemm:") && !IsReferenceImpl(impl)) return false;
+  }
+  *c = std::move(ours);
+  return true;
+}
+
+absl::StatusOr<KernelInfo> Describe(const CallSpec& settled, const ConvolutionCall& c) {
+  KernelInfo info;
+  info.inputs = settled.inputs;
+  info.outputs = settled.outputs;
+  WriteConvolution(c, &info.inputs, &info.outputs);
+  ATH_ASSIGN_OR_RETURN(int64_t outputs, NumElements(c.y.dims));
+  ATH_ASSIGN_OR_RETURN(int64_t weights, NumElements(c.w.dims));
+  info.flops = 2.0 * static_cast<double>(outputs) * static_cast<double>(weights) / static_cast<double>(c.y.dims[1]);
+  info.bytes = OperandBytes(info);
+  return info;
+}
+
 absl::StatusOr<KernelInfo> QueryImages(const CallSpec& spec, bool lifted) {
   ATH_ASSIGN_OR_RETURN(ConvolutionCall given, ReadConvolution(spec));
   given.lifted = lifted;
@@ -247,6 +278,11 @@ absl::StatusOr<KernelInfo> QueryImages(const CallSpec& spec, bool lifted) {
     ATH_ASSIGN_OR_RETURN(CallSpec undecided, SettleOperands(spec, given, ""));
     ATH_ASSIGN_OR_RETURN(dnnl::primitive_attr attr, MakeAttr(undecided, rank, nullptr));
     Maker maker(given, attr);
+    if (TakeOver(spec, maker, &given)) {
+      ATH_ASSIGN_OR_RETURN(info, Describe(spec, given));
+      info.impl = "ours:depthwise";
+      return absl::OkStatus();
+    }
     ATH_ASSIGN_OR_RETURN(ConvolutionCall c, ChooseLayouts(spec, given, maker));
 
     ATH_ASSIGN_OR_RETURN(CallSpec settled, SettleOperands(spec, c, c.y.layout));
@@ -258,15 +294,9 @@ absl::StatusOr<KernelInfo> QueryImages(const CallSpec& spec, bool lifted) {
       Maker settled_maker(c, attr);
       ATH_ASSIGN_OR_RETURN(made, MakeSettled(spec, c, settled_maker));
     }
-    WriteConvolution(c, &settled.inputs, &settled.outputs);
-    info.inputs = std::move(settled.inputs);
-    info.outputs = std::move(settled.outputs);
+    ATH_ASSIGN_OR_RETURN(info, Describe(settled, c));
     info.impl = made.pd.impl_info_str();
     info.scratch_bytes = static_cast<int64_t>(made.scratchpad.get_size());
-    ATH_ASSIGN_OR_RETURN(int64_t outputs, NumElements(c.y.dims));
-    ATH_ASSIGN_OR_RETURN(int64_t weights, NumElements(c.w.dims));
-    info.flops = 2.0 * static_cast<double>(outputs) * static_cast<double>(weights) / static_cast<double>(c.y.dims[1]);
-    info.bytes = OperandBytes(info);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
@@ -280,34 +310,43 @@ absl::StatusOr<KernelInfo> Query(const CallSpec& spec) {
   return info;
 }
 
-// A primitive, and behind it the bias added to its result.
+// A kernel, and behind it the bias added to its result.
 class BiasedKernel final : public Kernel {
  public:
-  BiasedKernel(std::unique_ptr<Kernel> primitive, ChannelBias bias, int threads)
-      : primitive_(std::move(primitive)), channel_bias_(bias), threads_(threads) {}
+  BiasedKernel(std::unique_ptr<Kernel> kernel, ChannelBias bias, int threads)
+      : kernel_(std::move(kernel)), channel_bias_(bias), threads_(threads) {}
 
   absl::Status Bind(absl::Span<void* const> inputs, absl::Span<void* const> outputs, void* scratch) override {
     bias_ = static_cast<const float*>(inputs[2]);
     images_ = static_cast<float*>(outputs[0]);
-    return primitive_->Bind(inputs, outputs, scratch);
+    return kernel_->Bind(inputs, outputs, scratch);
   }
 
   absl::Status Run() override {
-    ATH_RETURN_IF_ERROR(primitive_->Run());
+    ATH_RETURN_IF_ERROR(kernel_->Run());
     channel_bias_.Run(bias_, images_, threads_);
     return absl::OkStatus();
   }
 
  private:
-  const std::unique_ptr<Kernel> primitive_;
+  const std::unique_ptr<Kernel> kernel_;
   const ChannelBias channel_bias_;
   const int threads_;
   const float* bias_ = nullptr;
   float* images_ = nullptr;
 };
 
-absl::StatusOr<std::unique_ptr<Kernel>> CreateImages(const CallSpec& spec) {
+absl::Status WithBias(const CallSpec& spec, const ConvolutionCall& c, std::unique_ptr<Kernel>* kernel) {
+  if (!AddsBiasLast(c)) return absl::OkStatus();
+  std::optional<ChannelBias> bias = ChannelBias::Of(c.x);
+  if (!bias) return CallError(spec, "it adds no bias to %s", c.x.ToString());
+  *kernel = std::make_unique<BiasedKernel>(std::move(*kernel), *bias, spec.threads);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Kernel>> CreateImages(const CallSpec& spec, bool lifted) {
   ATH_ASSIGN_OR_RETURN(ConvolutionCall c, ReadConvolution(spec));
+  c.lifted = lifted;
   std::unique_ptr<Kernel> kernel;
   absl::Status status = CatchDnnl(spec, [&]() -> absl::Status {
     ATH_ASSIGN_OR_RETURN(CallSpec settled, SettleOperands(spec, c, c.y.layout));
@@ -317,6 +356,11 @@ absl::StatusOr<std::unique_ptr<Kernel>> CreateImages(const CallSpec& spec) {
     std::vector<PrimitiveArg> args;
     ATH_ASSIGN_OR_RETURN(dnnl::primitive_attr attr, MakeAttr(spec, c.y.dims.size(), &args));
     Maker maker(c, attr);
+    if (ConvolutionCall ours = c; TakeOver(spec, maker, &ours)) {
+      if (ours.x != c.x || ours.w != c.w || ours.y != c.y) return CallError(spec, "its layouts are not %s", ours.x.layout);
+      kernel = MakeDepthwise(c, spec.threads);
+      return WithBias(spec, c, &kernel);
+    }
     ATH_ASSIGN_OR_RETURN(Made made, MakeSettled(spec, c, maker));
     const ConvolutionPlaces p = PlacesOf(c.pass);
     args.push_back({p.x_arg, p.x_source, p.x, made.x});
@@ -325,18 +369,15 @@ absl::StatusOr<std::unique_ptr<Kernel>> CreateImages(const CallSpec& spec) {
     if (c.has_bias && !AddsBiasLast(c)) args.push_back({p.bias_arg, p.bias_source, p.bias, ToDnnl(c.bias)});
     args.push_back({DNNL_ARG_SCRATCHPAD, PrimitiveArg::kScratch, 0, made.scratchpad});
     kernel = std::make_unique<PrimitiveKernel>(dnnl::primitive(made.pd.get()), std::move(args));
-    if (!AddsBiasLast(c)) return absl::OkStatus();
-    std::optional<ChannelBias> bias = ChannelBias::Of(c.x);
-    if (!bias) return CallError(spec, "it adds no bias to %s", c.x.ToString());
-    kernel = std::make_unique<BiasedKernel>(std::move(kernel), *bias, spec.threads);
-    return absl::OkStatus();
+    return WithBias(spec, c, &kernel);
   });
   if (!status.ok()) return status;
   return kernel;
 }
 
 absl::StatusOr<std::unique_ptr<Kernel>> Create(const CallSpec& spec) {
-  return CreateImages(IsOneDimensional(spec) ? Lifted(spec) : spec);
+  const bool lifted = IsOneDimensional(spec);
+  return CreateImages(lifted ? Lifted(spec) : spec, lifted);
 }
 
 ATH_REGISTER_KERNEL((KernelDef{"convolution", &Query, &Create, {}}));

@@ -1,0 +1,32 @@
+// Depthwise convolutions that oneDNN 3.2 has no fast code for: three dimensions, the gradients of dilated ones, the
+// gradient of weights wider than 3. It falls back to a matrix product of one row a channel; on one core of a Zen 5
+// (AVX-512), microseconds:                                                                   oneDNN      ours
+//   4x64x28x28, 3x3 dilated by 2      gradient of the data / of the weights                970 / 991
+//   4x96x28x28, 7x7                   gradient of the weights                                 8056
+//   2x32x8x28x28, 3x3x3               forward / data / weights                  6061 / 10521 / 4348
+#ifndef ATHANOR_RUNTIME_KERNELS_CONVOLUTION_DEPTHWISE_H_
+#define ATHANOR_RUNTIME_KERNELS_CONVOLUTION_DEPTHWISE_H_
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/kernels/convolution_call.h"
+#include "runtime/kernels/kernel.h"
+
+namespace athanor {
+
+// Whether each channel of x has a filter and a channel of y of its own.
+bool IsDepthwise(const ConvolutionCall& c);
+
+// The layouts it runs in: blocks of channels as long as a vector. The padding of blocks is computed with; it stays zero.
+void SetDepthwiseLayouts(ConvolutionCall* c);
+
+// A kernel for a call in these layouts, with the operands in the places of its pass. The bias of a backward data call
+// is not added.
+std::unique_ptr<Kernel> MakeDepthwise(const ConvolutionCall& c, int threads);
+
+}  // namespace athanor
+
+#endif  // ATHANOR_RUNTIME_KERNELS_CONVOLUTION_DEPTHWISE_H_
