@@ -192,9 +192,12 @@ absl::Status NoImplementation(const CallSpec& spec, const ConvolutionCall& c) {
 
 // Whether the layouts have names in the call too, and its bias can be added.
 bool CanSay(const ConvolutionCall& c) {
-  auto unlifted = [&](const std::string& layout) { return !c.lifted || UnliftedLayout(layout, 3).has_value(); };
+  auto unlifted = [&](const std::string& layout, bool one_b = false) {
+    return !c.lifted || UnliftedLayout(layout, 3, one_b).has_value();
+  };
   std::optional<std::string> w = WeightLayout(c);
-  if (!w || !unlifted(*w) || !unlifted(c.x.layout) || !unlifted(c.y.layout)) return false;
+  const bool one_input = c.w.dims[c.groups > 1 ? 2 : 1] == 1;
+  if (!w || !unlifted(*w, one_input) || !unlifted(c.x.layout) || !unlifted(c.y.layout)) return false;
   return !AddsBiasLast(c) || ChannelBias::Of(c.x).has_value();
 }
 

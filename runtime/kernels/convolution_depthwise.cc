@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "runtime/kernels/convolution_depthwise.h"
 #include "runtime/kernels/parallel.h"
 #include "runtime/kernels/simd.h"
+#include "runtime/onednn/library.h"
 
 #ifndef ATHANOR_RUNTIME_KERNELS_CONVOLUTION_DEPTHWISE_ARGS_
 #define ATHANOR_RUNTIME_KERNELS_CONVOLUTION_DEPTHWISE_ARGS_
@@ -233,16 +235,13 @@ HWY_EXPORT(DepthwiseLanes);
 HWY_EXPORT(GatherRows);
 HWY_EXPORT(WeightsRows);
 
-int64_t Lanes() {
-  HoldSimdToOneDnnIsa();
-  return HWY_DYNAMIC_DISPATCH(DepthwiseLanes)();
-}
+constexpr char kBlocksOf16[] = "16b";
 
 Geometry GeometryOf(const ConvolutionCall& c) {
   Geometry g;
   g.batch = c.x.dims[0];
   g.channels = c.x.dims[1];
-  g.lanes = Lanes();
+  g.lanes = absl::EndsWith(c.x.layout, kBlocksOf16) ? 16 : 8;
   g.blocks = (g.channels + g.lanes - 1) / g.lanes;
   const size_t n = c.x.dims.size() - 2;
   for (size_t d = 0; d < n; ++d) {
@@ -344,12 +343,15 @@ bool IsDepthwise(const ConvolutionCall& c) {
 }
 
 void SetDepthwiseLayouts(ConvolutionCall* c) {
-  const std::string block = Lanes() == 16 ? "16" : "8";
+  HoldSimdToOneDnnIsa();
   std::string images = MemoryDesc::PlainLayout(c->x.dims.size()), weights = MemoryDesc::PlainLayout(c->w.dims.size());
   images[1] = 'B';
   weights[0] = 'A';
-  c->x.layout = c->y.layout = images + block + "b";
-  c->w.layout = weights + block + "a";
+  c->w.layout = weights + "8a";
+  // Weights of three dimensions have no name for blocks of 8.
+  const bool wide = HWY_DYNAMIC_DISPATCH(DepthwiseLanes)() == 16 || !LayoutBytes(c->w).ok();
+  if (wide) c->w.layout = weights + "16a";
+  c->x.layout = c->y.layout = images + (wide ? kBlocksOf16 : "8b");
 }
 
 std::unique_ptr<Kernel> MakeDepthwise(const ConvolutionCall& c, int threads) {

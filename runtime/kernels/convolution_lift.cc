@@ -7,6 +7,9 @@
 namespace athanor {
 namespace {
 
+// The same bytes where dimension b is of size 1.
+constexpr char kNameless[] = "Abc8a", kOnes[] = "Acb8a";
+
 bool HasName(const std::string& layout, size_t rank) {
   return LayoutBytes(MemoryDesc{DType::kF32, Shape(rank, 1), layout}).ok();
 }
@@ -33,7 +36,8 @@ void InsertBeforeEach(const char* attr, int64_t value, CallSpec* spec) {
 void Lift(MemoryDesc* desc) {
   const size_t rank = desc->dims.size();
   if (rank == 0) return;
-  if (!desc->any()) desc->layout = LiftedLayout(desc->layout, rank).value_or("");
+  const bool one_b = rank > 1 && desc->dims[1] == 1;
+  if (!desc->any()) desc->layout = LiftedLayout(desc->layout, rank, one_b).value_or("");
   desc->dims.insert(desc->dims.end() - 1, 1);
 }
 
@@ -71,13 +75,15 @@ void Unlift(const CallSpec& spec, KernelInfo* info) {
   auto unlift = [](const MemoryDesc& given, MemoryDesc* desc) {
     if (given.dims.size() == desc->dims.size()) return;
     desc->dims = given.dims;
-    desc->layout = UnliftedLayout(desc->layout, given.dims.size()).value_or("");
+    const bool one_b = given.dims.size() > 1 && given.dims[1] == 1;
+    desc->layout = UnliftedLayout(desc->layout, given.dims.size(), one_b).value_or("");
   };
   for (size_t i = 0; i < spec.inputs.size(); ++i) unlift(spec.inputs[i], &info->inputs[i]);
   for (size_t i = 0; i < spec.outputs.size(); ++i) unlift(spec.outputs[i], &info->outputs[i]);
 }
 
-std::optional<std::string> LiftedLayout(const std::string& layout, size_t rank) {
+std::optional<std::string> LiftedLayout(const std::string& layout, size_t rank, bool one_b) {
+  if (one_b && layout == kOnes) return LiftedLayout(kNameless, rank);
   const char last = static_cast<char>('a' + rank - 1), last_block = static_cast<char>('A' + rank - 1);
   std::string lifted;
   bool put_in = false;
@@ -94,7 +100,7 @@ std::optional<std::string> LiftedLayout(const std::string& layout, size_t rank) 
   return lifted;
 }
 
-std::optional<std::string> UnliftedLayout(const std::string& layout, size_t rank) {
+std::optional<std::string> UnliftedLayout(const std::string& layout, size_t rank, bool one_b) {
   const char out = static_cast<char>('a' + rank - 1), out_block = static_cast<char>('A' + rank - 1);
   std::string result;
   for (char letter : layout) {
@@ -103,6 +109,7 @@ std::optional<std::string> UnliftedLayout(const std::string& layout, size_t rank
     const bool is_last = letter == out + 1 || letter == out_block + 1;
     result.push_back(is_last ? static_cast<char>(letter - 1) : letter);
   }
+  if (one_b && result == kNameless) result = kOnes;
   if (!HasName(result, rank)) return std::nullopt;
   return result;
 }

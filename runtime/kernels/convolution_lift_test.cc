@@ -13,6 +13,10 @@ TEST(Lift, LayoutsOfTheSameBytes) {
     EXPECT_EQ(LiftedLayout(line, 3), image);
     EXPECT_EQ(UnliftedLayout(image, 3), line);
   }
+  EXPECT_EQ(LiftedLayout("Acb8a", 3), "Acdb8a");
+  EXPECT_EQ(UnliftedLayout("Abcd8a", 3), std::nullopt) << "Abc8a has no name";
+  EXPECT_EQ(LiftedLayout("Acb8a", 3, /*one_b=*/true), "Abcd8a");
+  EXPECT_EQ(UnliftedLayout("Abcd8a", 3, /*one_b=*/true), "Acb8a");
   EXPECT_EQ(LiftedLayout("nonsense", 3), std::nullopt);
   EXPECT_EQ(LiftedLayout("ab", 3), std::nullopt);
   EXPECT_EQ(UnliftedLayout("abCd16c", 3), std::nullopt) << "the dimension that goes has blocks";
