@@ -96,7 +96,8 @@ OpDef Def(size_t n) {
   def.inputs = {{"x", ImageDoc("N,C", n)},
                 {"weight", WeightDoc("O,C/groups", n)},
                 {.name = "bias", .doc = "f32[O]", .optional = true}};
-  def.outputs = {{"y", PositionsDoc("N,O", n) + ", each size floor((size + pads - dilation (k - 1) - 1) / stride) + 1"}};
+  def.outputs = {
+      {"y", PositionsDoc("N,O", n) + ", each size floor((size + pads - dilation (k - 1) - 1) / stride) + 1"}};
   def.attributes = ConvAttributes(n);
   def.attributes.push_back(AutoPadAttr());
   def.infer = [n](InferContext& c) { return Infer(c, n); };

@@ -178,7 +178,7 @@ TEST(AutoPad, Errors) {
   spec("same_lower", {0, 0, 0, 0}).Attr("dilations", Ints{1 << 30, 1})
       .ExpectError(ErrorClass::kAttr, "its height overflows: kernel 3, dilation 1073741824");
   OpSpec("Conv1d").Attr("auto_pad", "valid").Input({1, 2, 2}).Parameter({4, 2, 3}).ExpectOutput({1, 4, 1})
-      .ExpectError(ErrorClass::kShape, "a length of 3 (size 3, dilation 1), more than the padded input's 2 (2 + 0 + 0)");
+      .ExpectError(ErrorClass::kShape, "a length of 3 (size 3, dilation 1), more than the padded input's 2 (2 + 0 + 0");
 }
 
 // What an operator of n dimensions refuses, from a case that it takes.
@@ -210,7 +210,8 @@ TEST_P(Convolution, AttributeErrors) {
   spec("strides", Ints{}).ExpectError(ErrorClass::kAttr, absl::StrCat("must have ", n, " numbers"));
   spec("dilations", Ints(n + 1, 1)).ExpectError(ErrorClass::kAttr, absl::StrCat("must have ", n, " numbers"));
   spec("pads", Ints(n, 0)).ExpectError(ErrorClass::kAttr, absl::StrCat("must have ", 2 * n, " numbers"));
-  spec("dilations", last(n, 1, 3)).ExpectError(ErrorClass::kShape, absl::StrCat("a ", side, " of 7 (size 3, dilation 3)"));
+  spec("dilations", last(n, 1, 3))
+      .ExpectError(ErrorClass::kShape, absl::StrCat("a ", side, " of 7 (size 3, dilation 3)"));
   spec("dilations", last(n, 1, 1 << 30)).ExpectError(ErrorClass::kShape, "of 2147483649");
   spec("groups", AttrValue(int64_t{0})).ExpectError(ErrorClass::kAttr, "\"groups\" = 0");
   spec("groups", AttrValue(int64_t{-4})).ExpectError(ErrorClass::kAttr, "\"groups\" = -4");

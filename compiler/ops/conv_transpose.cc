@@ -31,17 +31,17 @@ absl::StatusOr<int64_t> OutputSize(const OpContext& c, Window* w, size_t d, int6
   if (absl::StartsWith(w->auto_pad, "same")) {
     const int64_t total = extent + output_padding - w->strides[d];  // so that y is stride times as large as x
     if (total < 0 || total > static_cast<int64_t>(kMaxWindowAttr)) {
-      return c.Error(ErrorClass::kAttr, "auto_pad = \"%s\" wants a %s of %d * stride %d, and the kernel covers %d with an "
-                     "output_padding of %d", w->auto_pad, SideName(w->n, d), size, w->strides[d], extent,
+      return c.Error(ErrorClass::kAttr, "auto_pad = \"%s\" wants a %s of %d * stride %d, and the kernel covers %d with "
+                     "an output_padding of %d", w->auto_pad, SideName(w->n, d), size, w->strides[d], extent,
                      output_padding);
     }
     begin = w->auto_pad == "same_upper" ? total / 2 : total - total / 2;
     end = total - begin;
   }
   if (*unpadded - begin - end >= 1) return *unpadded - begin - end;
-  return c.Error(ErrorClass::kShape, "y would have a %s of %d: (input %d - 1) * stride %d - padding (%d + %d) + kernel's "
-                 "%d + output_padding %d", SideName(w->n, d), *unpadded - begin - end, size, w->strides[d], begin, end,
-                 extent, output_padding);
+  return c.Error(ErrorClass::kShape, "y would have a %s of %d: (input %d - 1) * stride %d - padding (%d + %d) + "
+                 "kernel's %d + output_padding %d", SideName(w->n, d), *unpadded - begin - end, size, w->strides[d],
+                 begin, end, extent, output_padding);
 }
 
 // The sizes of y; the window's padding is explicit afterwards.
@@ -144,8 +144,8 @@ OpDef Def(size_t n) {
   def.attributes = ConvAttributes(n);
   def.attributes.push_back(OutputPaddingAttr(n));
   AttrDef auto_pad = AutoPadAttr();
-  auto_pad.doc = "ONNX's: explicit: pads; valid: none; same_upper, same_lower: so that y is stride times as large as x, "
-                 "an odd one at the end or at the beginning";
+  auto_pad.doc = "ONNX's: explicit: pads; valid: none; same_upper, same_lower: so that y is stride times as large as "
+                 "x, an odd one at the end or at the beginning";
   def.attributes.push_back(std::move(auto_pad));
   def.infer = [n](InferContext& c) { return Infer(c, n); };
   def.gradient = [n](GradientContext& c) { return Gradient(c, n); };

@@ -1,4 +1,5 @@
-// MaxPool, AvgPool and their gradients as operators of their own. pool_global.cc and pool_lp.cc have those made of them.
+// MaxPool, AvgPool and their gradients as operators of their own; pool_global.cc and pool_lp.cc have what is made of
+// them.
 #include "compiler/ops/pool.h"
 
 #include <algorithm>

@@ -253,8 +253,8 @@ OpDef Def() {
   def.name = "AdaptiveAvgPool";
   def.doc =
       "y has output_size positions; number i is the mean of x from floor(i size / positions) to ceil((i + 1) size / "
-      "positions), as torch.nn.functional.adaptive_avg_pool1d, 2d and 3d have it. Where these windows are uneven, a NaN "
-      "or infinity makes NaN of all positions along that dimension.";
+      "positions), as torch.nn.functional.adaptive_avg_pool1d, 2d and 3d have it. Where these windows are uneven, a "
+      "NaN or infinity makes NaN of all positions along that dimension.";
   def.inputs = {{"x", "f32[N,C,spatial..], one to three spatial dimensions"}};
   def.outputs = {{"y", "f32[N,C,output_size..]"}};
   def.attributes = {WindowAttr("output_size", SideNames(0), std::nullopt, 1)};

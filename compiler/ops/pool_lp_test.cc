@@ -92,13 +92,15 @@ TEST(LpPool, Errors) {
   of({0, 2, 5, 5}).ExpectError(ErrorClass::kShape, "it is empty");
   OpSpec("LpPool").Attr("kernel", Ints{2, 2}).IntInput({1, 2, 5, 5}, 0, 3).ExpectOutput({1, 2, 4, 4})
       .ExpectError(ErrorClass::kDtype, "\"x\" is s32");
-  OpSpec("LpPool").Input({1, 2, 5, 5}).ExpectOutput({1, 2, 4, 4}).ExpectError(ErrorClass::kAttr, "\"kernel\" is required");
+  OpSpec("LpPool").Input({1, 2, 5, 5}).ExpectOutput({1, 2, 4, 4})
+      .ExpectError(ErrorClass::kAttr, "\"kernel\" is required");
   OpSpec("LpPoolPowerGrad").Input({2}).Input({3}).ExpectOutput({2})
       .ExpectError(ErrorClass::kShape, "\"x\" is f32[3], expected f32[2] like dy");
   OpSpec("LpPoolRootGrad").Attr("scale", 1.0).Input({2}).Input({2, 1}).ExpectOutput({2})
       .ExpectError(ErrorClass::kShape, "\"y\" is f32[2,1]");
   OpSpec("LpPoolRoot").Input({2}).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "\"scale\" is required");
-  OpSpec("LpPoolRoot").Attr("scale", 0.5).Input({2}).ExpectOutput({2}).ExpectError(ErrorClass::kAttr, "\"scale\" = 0.5");
+  OpSpec("LpPoolRoot").Attr("scale", 0.5).Input({2}).ExpectOutput({2})
+      .ExpectError(ErrorClass::kAttr, "\"scale\" = 0.5");
   OpSpec("LpPoolPower").IntInput({2}, 0, 3).ExpectOutput({2}).ExpectError(ErrorClass::kDtype, "\"x\" is s32");
 }
 

@@ -23,7 +23,8 @@ inline const char* SideName(size_t n, size_t d) {
 }
 // "[height, width]"; n = 0: of as many as x has.
 inline std::string SideNames(size_t n) {
-  return n == 0 ? "[one a spatial dimension]" : n == 1 ? "[length]" : n == 2 ? "[height, width]" : "[depth, height, width]";
+  if (n == 0) return "[one a spatial dimension]";
+  return n == 1 ? "[length]" : n == 2 ? "[height, width]" : "[depth, height, width]";
 }
 
 inline AttrDef WindowAttr(std::string name, std::string doc, std::optional<AttrValue> default_value, double min) {

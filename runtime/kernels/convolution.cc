@@ -360,7 +360,9 @@ absl::StatusOr<std::unique_ptr<Kernel>> CreateImages(const CallSpec& spec, bool 
     ATH_ASSIGN_OR_RETURN(dnnl::primitive_attr attr, MakeAttr(spec, c.y.dims.size(), &args));
     Maker maker(c, attr);
     if (ConvolutionCall ours = c; TakeOver(spec, maker, &ours)) {
-      if (ours.x != c.x || ours.w != c.w || ours.y != c.y) return CallError(spec, "its layouts are not %s", ours.x.layout);
+      if (ours.x != c.x || ours.w != c.w || ours.y != c.y) {
+        return CallError(spec, "its operands are not in the layouts that it runs with");
+      }
       kernel = MakeDepthwise(c, spec.threads);
       return WithBias(spec, c, &kernel);
     }

@@ -22,7 +22,7 @@ namespace athanor {
 // Whether each channel of x has a filter and a channel of y of its own.
 bool IsDepthwise(const ConvolutionCall& c);
 
-// The layouts it runs in: blocks of channels, as long as a vector or twice that. The padding of blocks is computed with; it stays zero.
+// The layouts it runs in: blocks of channels, as long as a vector or twice that. The padding of blocks stays zero.
 void SetDepthwiseLayouts(ConvolutionCall* c);
 
 // A kernel for a call in these layouts, with the operands in the places of its pass. The bias of a backward data call

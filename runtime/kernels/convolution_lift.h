@@ -19,9 +19,9 @@ CallSpec Lifted(CallSpec spec);
 // The same answer for the call that was lifted, `spec`. The layout of every operand must have a name there.
 void Unlift(const CallSpec& spec, KernelInfo* info);
 
-// The layout of a tensor whose last dimension but one, of size 1, is put in or taken out: "acb" is "acdb". nullopt where
-// oneDNN has no name for it. With `one_b`, dimension 1 has size 1 too, and blocks of 8 have the name "Acb8a" for want of
-// "Abc8a".
+// The layout of a tensor whose last dimension but one, of size 1, is put in or taken out: "acb" is "acdb". nullopt
+// where oneDNN has no name for it. With `one_b`, dimension 1 has size 1 too, and blocks of 8 have the name "Acb8a" for
+// want of "Abc8a".
 std::optional<std::string> LiftedLayout(const std::string& layout, size_t rank, bool one_b = false);
 std::optional<std::string> UnliftedLayout(const std::string& layout, size_t rank, bool one_b = false);
 
