@@ -28,7 +28,7 @@ double PortableExp(double x) {
 double NormalShareBelow(double x) {
   if (x > 0) return 1 - NormalShareBelow(-x);
   if (x < -38) return 0;
-  if (x > -3) {  // 1/2 + density (x + x^3/3 + x^5/15 + ...)
+  if (x > -2) {  // 1/2 + density (x + x^3/3 + x^5/15 + ...)
     double term = x, sum = x;
     for (int k = 3; k < 200; k += 2) sum += term = term * x * x / k;
     return 0.5 + Density(x) * sum;
