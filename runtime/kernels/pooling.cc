@@ -3,8 +3,8 @@
 //   pooling_backward  (dy[, workspace]) -> dx       workspace: with algorithm "max"
 // attrs: algorithm ("max", "avg_include_padding", "avg_exclude_padding"), kernel, strides, pads (all begins, then all
 // ends), dilations (1: dense; may be left out), training (of the first). x is f32 [N,C,spatial..] of one to three
-// spatial dimensions. The workspace holds the position of each maximum in its window: u8, or s32 for windows of more than
-// 256 elements. Of equal maxima the first counts. A NaN is skipped: an average carries it on, a maximum does not.
+// spatial dimensions. The workspace holds the position of each maximum in its window: u8, or s32 for windows of 256
+// elements and more. Of equal maxima the first counts. A NaN is skipped: an average carries it on, a maximum does not.
 //
 // Layouts: as x lies (backward: as the workspace, or dy) wherever oneDNN is optimised for that, else in blocks of
 // channels. For AVX2 row-major is not optimised: LeNet's first pool at batch 64 takes 1100 us forward and 350 backward
