@@ -16,24 +16,28 @@ TEST(MeanSquaredError, KnownValues) {
       .ExpectOutput({})
       .ExpectValues({14})
       .Check();
+  OpSpec("MeanSquaredError").Attr("reduction", "half_sum").Given(pred()).Given(target()).ExpectOutput({})
+      .ExpectValues({7}).Check();
+  OpSpec("MeanSquaredError").Attr("reduction", "none").Given(pred()).Given(target()).ExpectOutput({2, 2})
+      .ExpectValues({0, 4, 9, 1}).Check();
   OpSpec("MeanSquaredErrorGrad").Given(Tensor::Scalar(2.0f)).Given(pred()).Given(target()).ExpectOutput({2, 2})
       .ExpectValues({0, 2, 3, -1}).NotDifferentiable().Check();
 }
 
 TEST(MeanSquaredError, AnyShape) {
-  for (const char* reduction : {"mean", "sum"}) {
+  for (const char* reduction : {"mean", "sum", "half_sum", "none"}) {
     for (const Shape& s : std::vector<Shape>{{}, {1}, {33}, {64, 10}, {2, 3, 4, 5}, {5000}}) {
       OpSpec("MeanSquaredError")
           .Name(reduction)
           .Attr("reduction", reduction)
           .Input(s)
           .Input(s)
-          .ExpectOutput({})
+          .ExpectOutput(std::string(reduction) == "none" ? s : Shape{})
           .Check();
       OpSpec("MeanSquaredErrorGrad")
           .Name(reduction)
           .Attr("reduction", reduction)
-          .Input({})
+          .Input(std::string(reduction) == "none" ? s : Shape{})
           .Input(s)
           .Input(s)
           .ExpectOutput(s)
@@ -66,8 +70,10 @@ TEST(MeanSquaredError, Errors) {
       .Input({0, 3})
       .ExpectOutput({})
       .ExpectError(ErrorClass::kShape, "it is empty");
-  OpSpec("MeanSquaredError").Input({2}).Input({2}).Attr("reduction", "none").ExpectOutput({})
-      .ExpectError(ErrorClass::kAttr, "\"reduction\" = \"none\" is not one of mean, sum");
+  OpSpec("MeanSquaredError").Input({2}).Input({2}).Attr("reduction", "max").ExpectOutput({})
+      .ExpectError(ErrorClass::kAttr, "\"reduction\" = \"max\" is not one of mean, sum, half_sum, none");
+  OpSpec("MeanSquaredErrorGrad").Attr("reduction", "none").Input({}).Input({2}).Input({2}).ExpectOutput({2})
+      .ExpectError(ErrorClass::kShape, "\"dloss\" is f32[], expected f32[2] like the loss");
 }
 
 }  // namespace

@@ -1,136 +1,222 @@
-// SoftmaxCrossEntropy: the loss of a classifier, and its gradient.
+// SoftmaxCrossEntropy and CategoricalCrossEntropy: the losses of a classifier against labels and against probabilities,
+// and their gradients.
 #include <algorithm>
 #include <cmath>
 
-#include "compiler/opdef/op_def.h"
-#include "compiler/ops/not_empty.h"
+#include "compiler/ops/class_loss.h"
 
 namespace athanor {
 namespace {
 
-// logits or probabilities [N,C] and labels [N].
-absl::Status CheckBatch(const InferContext& c, int logits, const char* name, int labels) {
-  ATH_RETURN_IF_ERROR(CheckNumbers(c, logits, name));
-  ATH_RETURN_IF_ERROR(c.CheckRank(logits, name, 2, 2));
-  ATH_RETURN_IF_ERROR(c.Known(logits, 1, name).status());
-  ATH_RETURN_IF_ERROR(c.CheckDtype(labels, "labels", DType::kS32));
-  return CheckSameType(c, labels, "labels", {DType::kS32, {c.Input(logits).dims[0]}}, "the batch");
+// Inputs of the losses, and of the gradients' operators.
+enum { kLogits, kTarget, kWeights };
+enum { kGradDloss, kGradProbabilities, kGradTarget, kGradWeights };
+
+absl::Status CheckTargets(const InferContext& c, bool dense, int scores, const char* name) {
+  ATH_RETURN_IF_ERROR(CheckScores(c, scores, name));
+  if (dense) {
+    ATH_RETURN_IF_ERROR(CheckSameType(c, scores + 1, "target", c.Input(scores), name));
+  } else {
+    ATH_RETURN_IF_ERROR(CheckLabels(c, scores, scores + 1));
+  }
+  return CheckClassWeights(c, scores, scores + 2);
 }
 
-// The label of row n; INDEX error if it is no class.
-absl::StatusOr<int64_t> Label(const ReferenceContext& c, const DoubleTensor& labels, int64_t n, int64_t classes) {
-  const double label = labels[n];
-  if (label >= 0 && label < static_cast<double>(classes)) return static_cast<int64_t>(label);
-  return c.Error(ErrorClass::kIndex, "labels[%d] = %d is not in [0, %d)", n, static_cast<int64_t>(label), classes);
+// How much of -log(p[c]) is in the loss of each target, like the logits; and by what a mean divides.
+struct Shares {
+  DoubleTensor share;
+  double denominator = 0;
+};
+
+absl::StatusOr<Shares> SharesOf(const ReferenceContext& c, bool dense, int scores) {
+  const ClassLines lines(c, c.Input(scores).shape);
+  const int target = scores + 1, weights = scores + 2;
+  Shares shares{DoubleTensor(c.Input(scores).shape), static_cast<double>(lines.targets())};
+  const double smoothing = c.attrs().Float("label_smoothing");
+  std::vector<int64_t> labels;
+  if (!dense) {
+    ATH_ASSIGN_OR_RETURN(labels, ReadLabels(c, target, lines.classes));
+    shares.denominator = WeightOfLabels(c, weights, labels);
+  }
+  for (int64_t i = 0; i < lines.targets(); ++i) {
+    if (!dense && labels[i] < 0) continue;
+    for (int64_t k = 0; k < lines.classes; ++k) {
+      const double t = dense ? c.Input(target)[lines.at(i, k)] : k == labels[i];
+      shares.share[lines.at(i, k)] =
+          ClassWeight(c, weights, k) * ((1 - smoothing) * t + smoothing / static_cast<double>(lines.classes));
+    }
+  }
+  return shares;
 }
 
 namespace forward {
 
-absl::Status Infer(InferContext& c) {
-  ATH_RETURN_IF_ERROR(CheckBatch(c, 0, "logits", 1));
-  c.SetOutput(0, {c.Input(0).dtype, {}});
-  c.SetOutput(1, c.Input(0));
+absl::Status Infer(InferContext& c, bool dense) {
+  ATH_RETURN_IF_ERROR(CheckTargets(c, dense, kLogits, "logits"));
+  c.SetOutput(0, LossType(c, kLogits));
+  c.SetOutput(1, c.Input(kLogits));
   return absl::OkStatus();
 }
 
-absl::Status Gradient(GradientContext& c) {
+absl::Status Gradient(GradientContext& c, const std::string& name) {
   if (!c.HasOutput(1)) return c.Error(ErrorClass::kGraph, "its gradient needs the output \"probabilities\"");
+  ATH_RETURN_IF_ERROR(RefuseWeightsGradient(c, kWeights));
+  if (c.NeedsGrad(kTarget)) return c.Error(ErrorClass::kGraph, "its target has no gradient");
   ValueId sum = kNoValue;
   if (c.OutputGrad(0) != kNoValue) {
-    ATH_ASSIGN_OR_RETURN(sum, c.Emit("SoftmaxCrossEntropyGrad", {c.OutputGrad(0), c.Output(1), c.Input(1)}));
+    std::vector<ValueId> inputs = {c.OutputGrad(0), c.Output(1), c.Input(kTarget)};
+    if (c.HasInput(kWeights)) inputs.push_back(c.Input(kWeights));
+    ATH_ASSIGN_OR_RETURN(sum, c.Emit(name + "Grad", std::move(inputs), c.attrs()));
   }
   if (c.OutputGrad(1) != kNoValue) {
-    ATH_ASSIGN_OR_RETURN(ValueId more, c.Emit("SoftmaxGrad", {c.OutputGrad(1), c.Output(1)}, {{"axis", int64_t{1}}}));
+    ATH_ASSIGN_OR_RETURN(ValueId more,
+                         c.Emit("SoftmaxGrad", {c.OutputGrad(1), c.Output(1)}, {{"axis", c.attrs().Int("axis")}}));
     if (sum == kNoValue) {
       sum = more;
     } else {
       ATH_ASSIGN_OR_RETURN(sum, c.Emit("Add", {sum, more}));
     }
   }
-  c.SetInputGrad(0, sum);
+  c.SetInputGrad(kLogits, sum);
   return absl::OkStatus();
 }
 
-// Kernel "softmax_cross_entropy": inputs (logits, labels), outputs (loss, probabilities).
-absl::Status Lower(LowerContext& c) {
-  BufferId probabilities = c.HasOutput(1) ? c.Output(1) : c.Temporary("probabilities", DType::kF32, c.InputShape(0));
-  c.Emit("softmax_cross_entropy", {c.Input(0), c.Input(1)}, {c.Output(0), probabilities}, {});
+Attributes KernelAttrs(const LowerContext& c, bool dense, int scores) {
+  Attributes attrs = ClassLossKernelAttrs(c, c.InputShape(scores).size(), c.HasInput(scores + 2));
+  attrs.Set("label_smoothing", c.attrs().Float("label_smoothing"));
+  attrs.Set("dense", dense);
+  return attrs;
+}
+
+// Kernel "softmax_cross_entropy": inputs (logits, target[, weights]), outputs (loss, probabilities).
+absl::Status Lower(LowerContext& c, bool dense) {
+  BufferId probabilities =
+      c.HasOutput(1) ? c.Output(1) : c.Temporary("probabilities", DType::kF32, c.InputShape(kLogits));
+  std::vector<BufferId> inputs = {c.Input(kLogits), c.Input(kTarget)};
+  if (c.HasInput(kWeights)) inputs.push_back(c.Input(kWeights));
+  c.Emit("softmax_cross_entropy", std::move(inputs), {c.Output(0), probabilities}, KernelAttrs(c, dense, kLogits));
   return absl::OkStatus();
 }
 
-absl::Status Reference(ReferenceContext& c) {
-  const DoubleTensor& x = c.Input(0);
-  const int64_t rows = x.shape[0], classes = x.shape[1];
-  for (int64_t n = 0; n < rows; ++n) {
-    const double* row = x.data.data() + n * classes;
-    ATH_ASSIGN_OR_RETURN(int64_t label, Label(c, c.Input(1), n, classes));
-    const double max = *std::max_element(row, row + classes);
-    double sum = 0;
-    for (int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] - max);
-    c.Output(0)[0] += (std::log(sum) - (row[label] - max)) / static_cast<double>(rows);
-    for (int64_t k = 0; k < classes && c.HasOutput(1); ++k) c.Output(1)[n * classes + k] = std::exp(row[k] - max) / sum;
+absl::Status Reference(ReferenceContext& c, bool dense) {
+  const DoubleTensor& x = c.Input(kLogits);
+  const ClassLines lines(c, x.shape);
+  ATH_ASSIGN_OR_RETURN(Shares shares, SharesOf(c, dense, kLogits));
+  std::vector<double> losses(lines.targets(), 0);
+  for (int64_t i = 0; i < lines.targets(); ++i) {
+    double max = x[lines.at(i, 0)], sum = 0;
+    for (int64_t k = 0; k < lines.classes; ++k) max = std::max(max, x[lines.at(i, k)]);
+    for (int64_t k = 0; k < lines.classes; ++k) sum += std::exp(x[lines.at(i, k)] - max);
+    for (int64_t k = 0; k < lines.classes; ++k) {
+      const int64_t at = lines.at(i, k);
+      if (shares.share[at] != 0) losses[i] += shares.share[at] * (std::log(sum) - (x[at] - max));
+      if (c.HasOutput(1)) c.Output(1)[at] = std::exp(x[at] - max) / sum;
+    }
   }
+  ReduceLosses(c, losses, shares.denominator);
   return absl::OkStatus();
-}
-
-OpDef Def() {
-  OpDef def;
-  def.name = "SoftmaxCrossEntropy";
-  def.doc = "loss = the mean over the batch of log(sum(e^logits)) - logits[label], the maximum subtracted first.";
-  def.inputs = {{"logits", "f32[N,C]"}, {"labels", "s32[N], each in [0, C)"}};
-  def.outputs = {{"loss", "f32[]"},
-                 {.name = "probabilities", .doc = "f32[N,C]: softmax of the logits", .optional = true}};
-  def.infer = Infer;
-  def.gradient = Gradient;
-  def.lower = Lower;
-  def.reference = Reference;
-  def.traits.gradient_outputs = {1};
-  return def;
 }
 
 }  // namespace forward
 
 namespace backward {
 
-absl::Status Infer(InferContext& c) {
-  ATH_RETURN_IF_ERROR(CheckBatch(c, 1, "probabilities", 2));
-  ATH_RETURN_IF_ERROR(CheckSameType(c, 0, "dloss", {c.Input(1).dtype, {}}, "the loss"));
-  c.SetOutput(0, c.Input(1));
+absl::Status Infer(InferContext& c, bool dense) {
+  ATH_RETURN_IF_ERROR(CheckTargets(c, dense, kGradProbabilities, "probabilities"));
+  ATH_RETURN_IF_ERROR(CheckLossGrad(c, kGradDloss, kGradProbabilities));
+  c.SetOutput(0, c.Input(kGradProbabilities));
   return absl::OkStatus();
 }
 
-absl::Status Reference(ReferenceContext& c) {
-  const DoubleTensor& p = c.Input(1);
-  const int64_t rows = p.shape[0], classes = p.shape[1];
-  const double scale = c.Input(0)[0] / static_cast<double>(rows);
-  for (int64_t n = 0; n < rows; ++n) {
-    ATH_ASSIGN_OR_RETURN(int64_t label, Label(c, c.Input(2), n, classes));
-    for (int64_t k = 0; k < classes; ++k) c.Output()[n * classes + k] = (p[n * classes + k] - (k == label)) * scale;
+// Kernel "softmax_cross_entropy_backward": inputs (dloss, probabilities, target[, weights]), outputs (dlogits).
+absl::Status Lower(LowerContext& c, bool dense) {
+  std::vector<BufferId> inputs = {c.Input(kGradDloss), c.Input(kGradProbabilities), c.Input(kGradTarget)};
+  if (c.HasInput(kGradWeights)) inputs.push_back(c.Input(kGradWeights));
+  c.Emit("softmax_cross_entropy_backward", std::move(inputs), {c.Output()},
+         forward::KernelAttrs(c, dense, kGradProbabilities));
+  return absl::OkStatus();
+}
+
+// dlogits = dloss (p sum(share) - share).
+absl::Status Reference(ReferenceContext& c, bool dense) {
+  const DoubleTensor& p = c.Input(kGradProbabilities);
+  const ClassLines lines(c, p.shape);
+  ATH_ASSIGN_OR_RETURN(Shares shares, SharesOf(c, dense, kGradProbabilities));
+  for (int64_t i = 0; i < lines.targets(); ++i) {
+    double sum = 0;
+    for (int64_t k = 0; k < lines.classes; ++k) sum += shares.share[lines.at(i, k)];
+    const double gradient = LossGradOf(c, i, shares.denominator);
+    for (int64_t k = 0; k < lines.classes; ++k) {
+      const int64_t at = lines.at(i, k);
+      c.Output()[at] = gradient * (p[at] * sum - shares.share[at]);
+    }
   }
   return absl::OkStatus();
 }
 
-OpDef Def() {
+}  // namespace backward
+
+PortDef TargetPort(bool dense) {
+  if (dense) return {"target", "like the logits: probabilities of the classes"};
+  return {"labels", "s32, the logits' shape without the classes, each in [0, C) or ignore_index"};
+}
+
+std::vector<AttrDef> AttributeDefs(bool dense) {
+  std::vector<AttrDef> defs = {ReductionAttr(), ClassAxisAttr(), LabelSmoothingAttr()};
+  if (!dense) defs.push_back(IgnoreIndexAttr());
+  return defs;
+}
+
+OpDef ForwardDef(const std::string& name, bool dense, const std::string& doc) {
   OpDef def;
-  def.name = "SoftmaxCrossEntropyGrad";
-  def.doc = "dlogits = dloss (probabilities - onehot(labels)) / N.";
-  def.inputs = {{"dloss", "f32[]"}, {"probabilities", "f32[N,C]"}, {"labels", "s32[N], each in [0, C)"}};
-  def.outputs = {{"dlogits", "f32[N,C]"}};
-  def.infer = Infer;
-  // Kernel "softmax_cross_entropy_backward": inputs (dloss, probabilities, labels), outputs (dlogits).
-  def.lower = [](LowerContext& c) {
-    c.Emit("softmax_cross_entropy_backward", {c.Input(0), c.Input(1), c.Input(2)}, {c.Output()}, {});
-    return absl::OkStatus();
-  };
-  def.reference = Reference;
-  def.traits.in_place = {{0, 1}};
+  def.name = name;
+  def.doc = doc;
+  def.inputs = {{"logits", "f32, rank at least 2"},
+                TargetPort(dense),
+                {.name = "weights", .doc = "f32[C]: of the classes, 1 if absent", .optional = true}};
+  def.outputs = {{"loss", "f32[]; reduction \"none\": the logits' shape without the classes"},
+                 {.name = "probabilities", .doc = "like the logits: their softmax", .optional = true}};
+  def.attributes = AttributeDefs(dense);
+  def.infer = [dense](InferContext& c) { return forward::Infer(c, dense); };
+  def.gradient = [name](GradientContext& c) { return forward::Gradient(c, name); };
+  def.lower = [dense](LowerContext& c) { return forward::Lower(c, dense); };
+  def.reference = [dense](ReferenceContext& c) { return forward::Reference(c, dense); };
+  def.traits.gradient_outputs = {1};
   return def;
 }
 
-}  // namespace backward
+OpDef BackwardDef(const std::string& name, bool dense) {
+  OpDef def;
+  def.name = name + "Grad";
+  def.doc = "dlogits = dloss (probabilities sum(share) - share), share being what " + name + " has of each class.";
+  def.inputs = {{"dloss", "like the loss"},
+                {"probabilities", "the forward operator's"},
+                TargetPort(dense),
+                {.name = "weights", .doc = "f32[C]", .optional = true}};
+  def.outputs = {{"dlogits", "like the probabilities"}};
+  def.attributes = AttributeDefs(dense);
+  def.infer = [dense](InferContext& c) { return backward::Infer(c, dense); };
+  def.lower = [dense](LowerContext& c) { return backward::Lower(c, dense); };
+  def.reference = [dense](ReferenceContext& c) { return backward::Reference(c, dense); };
+  def.traits.in_place = {{0, kGradProbabilities}};
+  return def;
+}
 
-ATH_REGISTER_OP(forward::Def());
-ATH_REGISTER_OP(backward::Def());
+[[maybe_unused]] const bool kRegistered = [] {
+  OpRegistry& registry = OpRegistry::Get();
+  registry.Register(ForwardDef(
+      "SoftmaxCrossEntropy", false,
+      "loss = log(sum(e^logits)) - logits[label], the maximum subtracted first, times the label's class weight; "
+      "smoothed as torch.nn.CrossEntropyLoss does. The mean is over the weights of the labels that are not ignored; of "
+      "none it is 0."));
+  registry.Register(BackwardDef("SoftmaxCrossEntropy", false));
+  registry.Register(ForwardDef(
+      "CategoricalCrossEntropy", true,
+      "loss = the sum over the classes of -weight target log(softmax(logits)): torch.nn.CrossEntropyLoss with "
+      "probabilities as target. The mean is over the targets, whatever the weights. The target has no gradient."));
+  registry.Register(BackwardDef("CategoricalCrossEntropy", true));
+  return true;
+}();
 
 }  // namespace
 }  // namespace athanor

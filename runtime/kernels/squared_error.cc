@@ -1,6 +1,6 @@
 // The squared error of a prediction, and its gradient; row-major.
-//   squared_error           (pred, target) -> loss[]             attrs: mean (or the sum)
-//   squared_error_backward  (dloss[], pred, target) -> dpred     attrs: mean
+//   squared_error           (pred, target) -> loss[]             attrs: scale (of the sum)
+//   squared_error_backward  (dloss[], pred, target) -> dpred     attrs: scale
 // The result does not depend on the number of threads.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/kernels/squared_error.cc"  // this very file, once an instruction set
@@ -76,10 +76,9 @@ absl::StatusOr<Call> Read(const CallSpec& spec) {
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "loss", backward ? spec.inputs[0] : spec.outputs[0], {}));
   if (backward) ATH_RETURN_IF_ERROR(CheckOperand(spec, "dpred", spec.outputs[0], dims));
   Call call;
-  bool mean = false;
-  ATH_RETURN_IF_ERROR(ReadAttr(spec, "mean", &mean));
+  ATH_RETURN_IF_ERROR(ReadAttr(spec, "scale", &call.scale));
+  if (!(call.scale > 0 && call.scale <= 1)) return CallError(spec, "scale = %g is not in (0, 1]", call.scale);
   ATH_ASSIGN_OR_RETURN(call.elements, NumElements(dims));
-  if (mean) call.scale = 1.0 / static_cast<double>(call.elements);
   return call;
 }
 

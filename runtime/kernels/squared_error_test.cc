@@ -21,7 +21,7 @@ TEST(SquaredError, LossAndGradient) {
           dpred.push_back(2 * e * scale * 0.5);
         }
         auto run = TestCall("squared_error")
-                       .Attr("mean", mean)
+                       .Attr("scale", scale)
                        .In(pred.Clone())
                        .In(target.Clone())
                        .Out({})
@@ -31,7 +31,7 @@ TEST(SquaredError, LossAndGradient) {
         ExpectClose(run->outputs[0], {loss}, 1e-6);
         for (int in_place : {0, 1, 2}) {
           TestCall call("squared_error_backward");
-          call.Attr("mean", mean).In(dloss.Clone()).In(pred.Clone()).In(target.Clone()).Out(shape).Threads(threads);
+          call.Attr("scale", scale).In(dloss.Clone()).In(pred.Clone()).In(target.Clone()).Out(shape).Threads(threads);
           if (in_place > 0) call.InPlace(0, in_place);
           run = call.Run();
           ASSERT_TRUE(run.ok()) << run.status();
@@ -49,13 +49,13 @@ TEST(SquaredError, ErrorsNameTheCallAndTheNumbers) {
     EXPECT_EQ(ErrorClassOf(info.status()), "PLAN");
     EXPECT_NE(info.status().message().find(text), std::string::npos) << info.status();
   };
-  expect(TestCall("squared_error").Attr("mean", true).In(RandomTensor({2, 3}, 1)).In(RandomTensor({3, 2}, 1)).Out({}),
+  expect(TestCall("squared_error").Attr("scale", 1.0).In(RandomTensor({2, 3}, 1)).In(RandomTensor({3, 2}, 1)).Out({}),
          "target is f32[3,2]:ab, expected f32[2,3]");
-  expect(TestCall("squared_error").Attr("mean", true).In(RandomTensor({2, 3}, 1)).In(RandomTensor({2, 3}, 1)).Out({2}),
+  expect(TestCall("squared_error").Attr("scale", 1.0).In(RandomTensor({2, 3}, 1)).In(RandomTensor({2, 3}, 1)).Out({2}),
          "loss is f32[2]");
   expect(TestCall("squared_error").In(RandomTensor({2, 3}, 1)).In(RandomTensor({2, 3}, 1)).Out({}),
-         "\"mean\" is missing");
-  expect(TestCall("squared_error").Attr("mean", true).In(RandomTensor({0}, 1)).In(RandomTensor({0}, 1)).Out({}),
+         "\"scale\" is missing");
+  expect(TestCall("squared_error").Attr("scale", 1.0).In(RandomTensor({0}, 1)).In(RandomTensor({0}, 1)).Out({}),
          "is empty");
 }
 
