@@ -7,7 +7,7 @@
 namespace athanor {
 namespace {
 
-constexpr double kLeastLog = -100;   // as torch.nn.BCELoss: the loss of a sure error is finite
+constexpr double kLeastLog = -100;     // as torch.nn.BCELoss: the loss of a sure error is finite
 constexpr double kLeastSlope = 1e-12;  // of p (1 - p), likewise for the gradient
 
 PointwiseLoss Hinge() {
@@ -41,8 +41,8 @@ PointwiseLoss BinaryCrossEntropy() {
   PointwiseLoss loss;
   loss.name = "BinaryCrossEntropy";
   loss.doc =
-      "loss = the mean of -target log(pred) - (1 - target) log(1 - pred), logarithms not below -100 and p (1 - p) in the "
-      "gradient not below 1e-12, as torch.nn.BCELoss has it.";
+      "loss = the mean of -target log(pred) - (1 - target) log(1 - pred), logarithms not below -100 and p (1 - p) in "
+      "the gradient not below 1e-12, as torch.nn.BCELoss has it.";
   loss.pred_doc = "f32, any shape: probabilities in [0, 1]";
   loss.target_doc = "like pred, in [0, 1]";
   loss.formula = [](const Attributes&, Elem x, Elem t, Elem) {

@@ -102,8 +102,8 @@ absl::Status Reference(ReferenceContext& c, Kind kind) {
   return absl::OkStatus();
 }
 
-// With x_hat = (x - mean) slope and g = dy scale: dx = slope (g - mean(g) - x_hat mean(g x_hat)), dscale = sum(dy x_hat),
-// dbias = sum(dy). RMSNorm has no mean, so dx has no mean(g).
+// With x_hat = (x - mean) slope and g = dy scale: dx = slope (g - mean(g) - x_hat mean(g x_hat)),
+// dscale = sum(dy x_hat), dbias = sum(dy). RMSNorm has no mean, so dx has no mean(g).
 absl::Status BackwardReference(ReferenceContext& c, Kind kind) {
   const DoubleTensor &dy = c.Input(kGradDy), &x = c.Input(kGradX);
   const Rows rows = RowsOf(c, kind, x.shape);

@@ -14,7 +14,7 @@ Tensor Labels(std::vector<int32_t> labels) {
 
 // torch.nn.functional.multi_margin_loss.
 TEST(MultiClassHinge, ValuesOfPyTorch) {
-  OpSpec("MultiClassHinge").Given(Tensor::Of<float>({2, 3}, {1, 2.25, 3, 0, -1, 0.5})).Given(Labels({2, 0}))
+  OpSpec("MultiClassHinge").Given(Tensor::Of<float>({2, 3}, {1, 2.25, 3, 0, -1.5, 0.5})).Given(Labels({2, 0}))
       .Given(Tensor::Of<float>({3}, {1, 2, 0.5})).NoGradient(2).ExpectOutput({})
       .ExpectValues({(0.5 * 0.25 / 3 + 1.5 / 3) / 2}).Check();
   OpSpec("MultiClassHinge").Attr("p", 2).Attr("margin", 0.5).Attr("reduction", "none")
@@ -29,7 +29,7 @@ TEST(MultiClassHinge, EveryOption) {
   for (const Shape& x : std::vector<Shape>{{1, 1}, {3, 2}, {5, 7}, {4, 33}}) {
     for (const char* reduction : {"mean", "sum", "none"}) {
       for (int64_t p : {1, 2}) {
-        for (double margin : {0.3, 1.0}) {
+        for (double margin : {0.317, 0.951}) {  // no difference of kink-free numbers
           for (bool weights : {false, true}) {
             const Shape loss = std::string(reduction) == "none" ? Shape{x[0]} : Shape{};
             for (bool grad : {false, true}) {

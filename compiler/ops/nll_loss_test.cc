@@ -79,7 +79,8 @@ TEST(NLLLoss, Errors) {
   with({4, 3}, {4}).Attr("axis", 2).ExpectError(ErrorClass::kAttr, "axis 2 is not in [-2, 1]");
   with({4, 3}, {4}).Attr("reduction", "batchmean").ExpectError(ErrorClass::kAttr, "\"reduction\"");
   with({4, 3}, {4}).Attr("ignore_index", 0.5).ExpectError(ErrorClass::kAttr, "of type float, expected int");
-  with({4, 3}, {4}).Input({4}).ExpectError(ErrorClass::kShape, "\"weights\" is f32[4], expected f32[3] like the classes");
+  with({4, 3}, {4}).Input({4})
+      .ExpectError(ErrorClass::kShape, "\"weights\" is f32[4], expected f32[3] like the classes");
   OpSpec("NLLLoss").Input({4, 3}).Input({4}).ExpectOutput({}).ExpectError(ErrorClass::kDtype, "\"labels\" is f32[4]");
   OpSpec("NLLLoss").IntInput({4, 3}, 0, 1).IntInput({4}, 0, 1).ExpectOutput({})
       .ExpectError(ErrorClass::kDtype, "\"x\" is s32[4,3]");

@@ -60,7 +60,8 @@ absl::Status Gradient(GradientContext& c, const PointwiseLoss& loss) {
   if (c.NeedsGrad(kPosWeight)) return c.Error(ErrorClass::kGraph, "its pos_weight cannot be trained");
   const TensorType pred = c.TypeOf(c.Input(kPred));
   if (!pred.concrete()) {
-    return c.Error(ErrorClass::kShape, "pred is %s: symbols must be fixed before it is differentiated", pred.ToString());
+    return c.Error(ErrorClass::kShape, "pred is %s: symbols must be fixed before it is differentiated",
+                   pred.ToString());
   }
   ValueId dloss = c.OutputGrad();
   const double scale = ScaleOf(Reduction(c), pred.shape());
@@ -132,7 +133,8 @@ OpDef ForwardDef(const std::shared_ptr<const PointwiseLoss>& loss) {
   def.doc = loss->doc;
   def.inputs = {{"pred", loss->pred_doc}, {"target", loss->target_doc}};
   if (loss->pos_weight) {
-    def.inputs.push_back({.name = "pos_weight", .doc = "f32, broadcasts to pred: of the positive part", .optional = true});
+    def.inputs.push_back(
+        {.name = "pos_weight", .doc = "f32, broadcasts to pred: of the positive part", .optional = true});
   }
   def.outputs = {{"loss", "f32[]; reduction \"none\": like pred"}};
   def.attributes = AttributeDefs(*loss);

@@ -1,6 +1,7 @@
 // Losses of numbers: MeanAbsoluteError, Huber and SmoothL1.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "compiler/ops/pointwise_loss.h"
 
@@ -64,8 +65,8 @@ PointwiseLoss Huber() {
   return loss;
 }
 
-// Too small for a float: the parabola has no width.
-bool IsSharp(const Attributes& attrs) { return static_cast<float>(attrs.Float("beta")) == 0; }
+// Smaller than the normal numbers of f32: the parabola has no width.
+bool IsSharp(const Attributes& attrs) { return attrs.Float("beta") < std::numeric_limits<float>::min(); }
 
 PointwiseLoss SmoothL1() {
   PointwiseLoss loss;

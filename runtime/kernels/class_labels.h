@@ -13,7 +13,7 @@ namespace athanor {
 
 enum class LossReduction { kNone, kSum, kMean };
 
-// ATTR-like PLAN error for another text than "none", "sum" or "mean".
+// PLAN error for another text than "none", "sum" or "mean".
 absl::Status ReadReduction(const CallSpec& spec, LossReduction* reduction);
 
 // Scores seen as [outer, classes, inner].
@@ -33,8 +33,8 @@ absl::Status CheckLoss(const CallSpec& spec, LossReduction reduction, const Shap
 
 class ClassLabels {
  public:
-  // Reads the attributes "reduction", "ignore_index" (int) and "weights" (bool: the input behind the labels). The labels
-  // are input number `labels`. PLAN errors.
+  // Reads the attributes "reduction", "ignore_index" (int) and "weights" (bool: the input behind the labels). Labels are
+  // input number `labels`. PLAN errors.
   static absl::StatusOr<ClassLabels> Read(const CallSpec& spec, const MemoryDesc& scores, size_t labels);
 
   void Bind(const void* labels, const void* weights) {

@@ -28,7 +28,7 @@ namespace HWY_NAMESPACE {
 // The sum over n classes of max(0, x + shift)^p.
 double MarginSum(const float* x, int64_t n, float shift, int64_t p) {
   const FloatTag d;
-  return AddUpVectors(n, [&](int64_t i, int64_t count, FloatVec& sum, FloatVec&) {
+  return AddUpVectors(n, [&](int64_t i, int64_t count, FloatVec& sum, FloatVec&) ATH_INLINE {
            const FloatVec z = hn::Add(LoadSome(x + i, count), hn::Set(d, shift));
            // The order keeps NaN, which Max would not.
            const FloatVec v = KeepSome(hn::IfThenZeroElse(hn::Lt(z, hn::Zero(d)), z), count);
@@ -39,7 +39,7 @@ double MarginSum(const float* x, int64_t n, float shift, int64_t p) {
 // dx = scale * p max(0, x + shift)^(p-1) where x + shift > 0, else 0; gives the sum of dx. dx may be x.
 double MarginGradient(const float* x, int64_t n, float shift, int64_t p, float scale, float* dx) {
   const FloatTag d;
-  return AddUpVectors(n, [&](int64_t i, int64_t count, FloatVec& sum, FloatVec&) {
+  return AddUpVectors(n, [&](int64_t i, int64_t count, FloatVec& sum, FloatVec&) ATH_INLINE {
            const FloatVec z = hn::Add(LoadSome(x + i, count), hn::Set(d, shift));
            const FloatVec slope = hn::Set(d, scale * static_cast<float>(p));
            const FloatVec v = hn::IfThenElseZero(hn::Gt(z, hn::Zero(d)), p == 1 ? slope : hn::Mul(z, slope));

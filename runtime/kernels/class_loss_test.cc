@@ -168,8 +168,8 @@ TEST(ClassLossErrors, NameTheCallAndTheNumbers) {
   expect(Call(c, Data(c), true).Attr("margin", std::nan("")), "margin = nan is not finite");
   TestCall images("multi_margin_loss");
   images.Attr("axis", 1).Attr("reduction", "mean").Attr("weights", false).Attr("ignore_index", -100).Attr("p", 1);
-  expect(images.Attr("margin", 1.0).In(RandomTensor({2, 3, 4}, 1)).In(Tensor::Of<int32_t>({2, 4}, std::vector<int32_t>(8)))
-             .Out({}),
+  images.In(RandomTensor({2, 3, 4}, 1)).In(Tensor::Of<int32_t>({2, 4}, std::vector<int32_t>(8))).Out({});
+  expect(images.Attr("margin", 1.0),
          "takes classes in the last dimension only");
 }
 

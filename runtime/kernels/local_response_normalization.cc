@@ -1,10 +1,11 @@
-// Local response normalisation across the channels of x[N,C,...] (Krizhevsky et al., 2012), windows as PyTorch has them.
+// Local response normalisation across the channels of x[N,C,...] (Krizhevsky et al., 2012), windows as in PyTorch.
 //   local_response_normalization           (x) -> y        attrs: size (int), alpha, beta, k
 //   local_response_normalization_backward  (dy, x) -> dx   attrs: likewise
 //       s = k + alpha / size * (sum of x^2 over the channels c - size/2 to c + (size-1)/2 that exist)
-//       y = x s^-beta    dx = dy s^-beta - 2 alpha beta / size * x * (sum of dy x s^(-beta-1) over the windows it is in)
-// The layout is x's where that is row-major, channels-last or blocked by 8 or 16 channels. (oneDNN's primitive has vector
-// code for few layouts and sizes.)
+//       y = x s^-beta
+//       dx = dy s^-beta - 2 alpha beta / size * x * (sum of dy x s^(-beta-1) over the windows it is in)
+// The layout is x's where that is row-major, channels-last or blocked by 8 or 16 channels. (oneDNN's primitive has
+// vector code for few layouts and sizes.)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/kernels/local_response_normalization.cc"  // this very file, once a target
 #include <hwy/foreach_target.h>

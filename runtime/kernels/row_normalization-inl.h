@@ -51,8 +51,9 @@ template <typename F>
 HWY_INLINE Sums AddUpPieces(int64_t n, const F& f) {
   Sums sums;
   for (int64_t at = 0; at < n; at += row_normalization::kPiece) {
-    const Sums piece = AddUpVectors(std::min(row_normalization::kPiece, n - at),
-                                    [&](int64_t i, int64_t count, FloatVec& a, FloatVec& b) { f(at + i, count, a, b); });
+    const int64_t size = std::min(row_normalization::kPiece, n - at);
+    const Sums piece = AddUpVectors(
+        size, [&](int64_t i, int64_t count, FloatVec& a, FloatVec& b) ATH_INLINE { f(at + i, count, a, b); });
     sums.a += piece.a;
     sums.b += piece.b;
   }
@@ -74,13 +75,13 @@ inline RowStatistics Statistics(const float* x, int64_t n, bool center, double e
     const int64_t size = std::min(row_normalization::kPiece, n - at);
     float near_mean = 0;
     if (center) {
-      const Sums sum = AddUpVectors(size, [&](int64_t i, int64_t count, FloatVec& a, FloatVec&) {
+      const Sums sum = AddUpVectors(size, [&](int64_t i, int64_t count, FloatVec& a, FloatVec&) ATH_INLINE {
         a = hn::Add(a, LoadSome(piece + i, count));
       });
       near_mean = static_cast<float>(sum.a / static_cast<double>(size));
     }
     const FloatVec shift = hn::Set(d, near_mean);
-    const Sums s = AddUpVectors(size, [&](int64_t i, int64_t count, FloatVec& a, FloatVec& b) {
+    const Sums s = AddUpVectors(size, [&](int64_t i, int64_t count, FloatVec& a, FloatVec& b) ATH_INLINE {
       const FloatVec v = KeepSome(hn::Sub(LoadSome(piece + i, count), shift), count);
       a = hn::Add(a, v);
       b = hn::MulAdd(v, v, b);
@@ -113,7 +114,7 @@ inline void NormalizeDense(const row_normalization::Args& a, int64_t row, const 
   const int64_t channel = row % a.groups * a.channels;
   const float* scale = a.scale == nullptr ? nullptr : a.scale + channel;
   const float* bias = a.bias == nullptr ? nullptr : a.bias + channel;
-  ForEachVector(a.channels, [&](int64_t i, int64_t count) {
+  ForEachVector(a.channels, [&](int64_t i, int64_t count) ATH_INLINE {
     FloatVec v = x_hat(LoadSome(x + i, count));
     if (scale != nullptr) v = hn::Mul(v, LoadSome(scale + i, count));
     if (bias != nullptr) v = hn::Add(v, LoadSome(bias + i, count));
@@ -130,7 +131,7 @@ inline void NormalizeAreas(const row_normalization::Args& a, int64_t row, const 
     const int64_t channel = row % a.groups * a.channels + k, at = k * a.area;
     const FloatVec factor = hn::Set(d, a.scale == nullptr ? s.slope : s.slope * a.scale[channel]);
     const FloatVec bias = hn::Set(d, a.bias == nullptr ? 0 : a.bias[channel]);
-    ForEachVector(a.area, [&](int64_t i, int64_t count) {
+    ForEachVector(a.area, [&](int64_t i, int64_t count) ATH_INLINE {
       StoreSome(hn::MulAdd(x_hat.Centered(LoadSome(x + at + i, count)), factor, bias), y + at + i, count);
     });
   }
@@ -151,10 +152,10 @@ inline void BackwardDense(const row_normalization::Args& a, int64_t row, float* 
   float* dx = a.result + row * a.channels;
   const float* scale = a.scale == nullptr ? nullptr : a.scale + row % a.groups * a.channels;
   const Normalizer x_hat(Statistics(x, a.channels, a.center, a.epsilon));
-  auto gradient = [&](FloatVec g, int64_t i, int64_t count) {
+  auto gradient = [&](FloatVec g, int64_t i, int64_t count) ATH_INLINE {
     return scale == nullptr ? g : hn::Mul(g, LoadSome(scale + i, count));
   };
-  const Sums sums = AddUpPieces(a.channels, [&](int64_t i, int64_t count, FloatVec& s, FloatVec& s_hat) {
+  const Sums sums = AddUpPieces(a.channels, [&](int64_t i, int64_t count, FloatVec& s, FloatVec& s_hat) ATH_INLINE {
     const FloatVec g = gradient(LoadSome(dy + i, count), i, count);  // zeros behind the end
     s = hn::Add(s, g);
     s_hat = hn::MulAdd(g, x_hat(LoadSome(x + i, count)), s_hat);
@@ -162,7 +163,7 @@ inline void BackwardDense(const row_normalization::Args& a, int64_t row, float* 
   const double n = static_cast<double>(a.channels);
   const FloatVec mean = hn::Set(d, a.center ? static_cast<float>(sums.a / n) : 0.0f);
   const FloatVec mean_hat = hn::Set(d, static_cast<float>(sums.b / n));
-  ForEachVector(a.channels, [&](int64_t i, int64_t count) {
+  ForEachVector(a.channels, [&](int64_t i, int64_t count) ATH_INLINE {
     const FloatVec g = LoadSome(dy + i, count), h = x_hat(LoadSome(x + i, count));
     const FloatVec v = hn::NegMulAdd(h, mean_hat, hn::Sub(gradient(g, i, count), mean));
     StoreSome(hn::Mul(v, x_hat.slope), dx + i, count);
@@ -196,7 +197,7 @@ inline void BackwardAreas(const row_normalization::Args& a, int64_t row) {
   double sum = 0, sum_hat = 0;
   for (int64_t k = 0; k < a.channels; ++k) {
     const int64_t at = row * a.row_size() + k * a.area;
-    const Sums sums = AddUpPieces(a.area, [&](int64_t i, int64_t count, FloatVec& g, FloatVec& g_hat) {
+    const Sums sums = AddUpPieces(a.area, [&](int64_t i, int64_t count, FloatVec& g, FloatVec& g_hat) ATH_INLINE {
       const FloatVec dy = LoadSome(a.dy + at + i, count);
       g = hn::Add(g, dy);
       g_hat = hn::MulAdd(dy, x_hat(LoadSome(a.x + at + i, count)), g_hat);
@@ -212,7 +213,7 @@ inline void BackwardAreas(const row_normalization::Args& a, int64_t row) {
   for (int64_t k = 0; k < a.channels; ++k) {
     const int64_t at = row * a.row_size() + k * a.area;
     const FloatVec factor = hn::Set(d, scale(k));
-    ForEachVector(a.area, [&](int64_t i, int64_t count) {
+    ForEachVector(a.area, [&](int64_t i, int64_t count) ATH_INLINE {
       const FloatVec h = x_hat(LoadSome(a.x + at + i, count));
       const FloatVec g = hn::MulSub(LoadSome(a.dy + at + i, count), factor, mean);
       StoreSome(hn::Mul(hn::NegMulAdd(h, mean_hat, g), x_hat.slope), a.result + at + i, count);

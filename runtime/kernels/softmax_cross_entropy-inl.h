@@ -82,7 +82,7 @@ inline double CrossEntropyRow(const Args& a, int64_t i) {
   Sums shared;                                                                  // shares; shares of x - max
   if (a.spreads() && !ignored) {
     const FloatVec max = hn::Set(FloatTag(), RowMax(x, classes));
-    shared = AddUpVectors(classes, [&](int64_t c, int64_t count, FloatVec& total, FloatVec& below) {
+    shared = AddUpVectors(classes, [&](int64_t c, int64_t count, FloatVec& total, FloatVec& below) ATH_INLINE {
       const FloatVec share = RowShares(a, at, c, count);
       total = hn::Add(total, share);
       below = AddShared(share, hn::Sub(LoadSome(x + c, count), max), below);
@@ -114,12 +114,12 @@ inline void CrossEntropyBackwardRow(const Args& a, int64_t i) {
     return;
   }
   const FloatTag d;
-  const Sums shared = AddUpVectors(classes, [&](int64_t c, int64_t count, FloatVec& total, FloatVec&) {
+  const Sums shared = AddUpVectors(classes, [&](int64_t c, int64_t count, FloatVec& total, FloatVec&) ATH_INLINE {
     total = hn::Add(total, RowShares(a, at, c, count));
   });
   const FloatVec scale = hn::Set(d, static_cast<float>(gradient));
   const FloatVec total = hn::Set(d, static_cast<float>(shared.a + spike));
-  ForEachVector(classes, [&](int64_t c, int64_t count) {
+  ForEachVector(classes, [&](int64_t c, int64_t count) ATH_INLINE {
     const FloatVec v = hn::MulSub(LoadSome(p + c, count), total, RowShares(a, at, c, count));
     StoreSome(hn::Mul(v, scale), dx + c, count);
   });

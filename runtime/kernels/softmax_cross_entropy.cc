@@ -60,7 +60,9 @@ absl::StatusOr<Problem> Read(const CallSpec& spec) {
     ATH_ASSIGN_OR_RETURN(p.labels, ClassLabels::Read(spec, spec.inputs[scores], scores + 1));
   } else {
     ATH_RETURN_IF_ERROR(CheckOperand(spec, "targets", spec.inputs[scores + 1], dims));
-    if (p.has_weights) ATH_RETURN_IF_ERROR(CheckOperand(spec, "weights", spec.inputs[scores + 2], {p.args.sizes.classes}));
+    if (p.has_weights) {
+      ATH_RETURN_IF_ERROR(CheckOperand(spec, "weights", spec.inputs[scores + 2], {p.args.sizes.classes}));
+    }
   }
   ATH_RETURN_IF_ERROR(CheckLoss(spec, p.args.reduction, dims, scores == 1 ? spec.inputs[0] : spec.outputs[0]));
   ATH_RETURN_IF_ERROR(CheckOperand(spec, "the result", spec.outputs[scores == 1 ? 0 : 1], dims));

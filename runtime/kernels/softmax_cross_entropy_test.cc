@@ -189,7 +189,8 @@ Wanted Compute(const Options& o, const Data& data) {
     for (int64_t c = 0; c < classes; ++c) sum += std::exp(x[o.at(i, c)]);
     for (int64_t c = 0; c < classes; ++c) {
       const int64_t at = o.at(i, c);
-      const double t = o.dense ? data.target.as<float>()[at] : c == label, w = o.weights ? data.weights.as<float>()[c] : 1;
+      const double t = o.dense ? data.target.as<float>()[at] : c == label;
+      const double w = o.weights ? data.weights.as<float>()[c] : 1;
       if (!ignored) share[at] = w * ((1 - o.smoothing) * t + o.smoothing / static_cast<double>(classes));
       want.probabilities[at] = std::exp(x[at]) / sum;
       losses[i] -= share[at] * std::log(want.probabilities[at]);

@@ -11,6 +11,11 @@
 
 #include "runtime/kernels/softmax_rows-inl.h"
 
+// Behind the parameters of a lambda that is the body of a loop: g++ would call it where there are two loops, one over
+// whole vectors and one for the rest, and the whole ones would be asked how long they are.
+#undef ATH_INLINE
+#define ATH_INLINE __attribute__((always_inline))
+
 HWY_BEFORE_NAMESPACE();
 namespace athanor {
 namespace HWY_NAMESPACE {
