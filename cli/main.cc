@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
   AddGradcheck(app, &action);
   AddExport(app, &action);
   AddModels(app, &action);
+  AddOps(app, &action);
   AddVersion(app, &action);
   try {
     app.parse(argc, argv);

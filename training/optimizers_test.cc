@@ -48,7 +48,7 @@ TEST(Optimizers, ErrorsNameTheRule) {
   auto error = [](const OptimizerFlags& flags) { return std::string(MakeOptimizer(flags).status().message()); };
   EXPECT_EQ(error({"adams"}), "REQ: no optimizer \"adams\"; there are: adadelta, adagrad, adam, adamax, adamw, lamb, "
                               "lion, nadam, rmsprop, sgd");
-  EXPECT_EQ(error({"Adam"}).substr(0, 24), "REQ: no optimizer \"Adam\";");
+  EXPECT_EQ(error({"Adam"}).substr(0, 25), "REQ: no optimizer \"Adam\";");
   EXPECT_EQ(error({"sgd", 1.5}), "ATTR: optimizer sgd: momentum = 1.5 is not in [0, 1]");
   EXPECT_EQ(error({"sgd", std::nan("")}), "ATTR: optimizer sgd: momentum = nan is not in [0, 1]");
   EXPECT_EQ(error({"lion", 0.9}), "ATTR: optimizer lion has no momentum; it has: weight_decay, beta1, beta2, clip_value");

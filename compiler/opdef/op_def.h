@@ -115,6 +115,7 @@ using ElementwiseFn = std::function<std::vector<Elem>(const Node& node, absl::Sp
 struct OpDef {
   std::string name;
   std::string doc;  // one or two sentences: the formula and its source
+  std::string kernels;  // those that `lower` emits, "softmax"; several: with ", " between
   std::vector<PortDef> inputs, outputs;
   std::vector<AttrDef> attributes;
   InferFn infer;          // required

@@ -64,6 +64,7 @@ OpDef Def(const char* name, const char* what, const char* algorithm) {
   };
   def.infer = Infer;
   // Kernel "arg_reduce": inputs (x), outputs (y), attributes {algorithm, axis, keepdims, last}.
+  def.kernels = "arg_reduce";
   def.lower = [algorithm = std::string(algorithm)](LowerContext& c) {
     c.Emit("arg_reduce", {c.Input(0)}, {c.Output()},
            {{"algorithm", algorithm},
@@ -143,6 +144,7 @@ OpDef Def() {
   def.infer = Infer;
   def.gradient = Gradient;
   // Kernel "top_k": inputs (x), outputs (values, indices), attributes {axis, largest}.
+  def.kernels = "top_k";
   def.lower = [](LowerContext& c) {
     c.Emit("top_k", {c.Input(0)}, {c.Output(0), c.Output(1)},
            {{"axis", int64_t{AxisOf(c.attrs(), c.InputShape(0).size())}}, {"largest", c.attrs().Bool("largest")}});

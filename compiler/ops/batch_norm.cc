@@ -226,6 +226,7 @@ OpDef BatchNormDef() {
       FuseReluAttr()};
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "batch_normalization, batch_normalization_inference, elementwise, reshape";
   def.lower = Lower;
   def.reference = Reference;
   def.channel_affine = Affine;
@@ -314,6 +315,7 @@ OpDef Def() {
                      .default_value = true},
                     FuseReluAttr()};
   def.infer = Infer;
+  def.kernels = "batch_normalization_backward";
   def.lower = Lower;
   def.reference = Reference;
   def.traits.fused_relu_workspace_input = kGradWorkspace;

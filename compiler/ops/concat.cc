@@ -91,6 +91,7 @@ OpDef ConcatDef() {
     if (c.num_inputs() == 1) c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
+  def.kernels = "concat";
   def.lower = Lower;
   def.reference = Reference;
   return def;

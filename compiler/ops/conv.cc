@@ -102,6 +102,7 @@ OpDef Def(size_t n) {
   def.attributes.push_back(AutoPadAttr());
   def.infer = [n](InferContext& c) { return Infer(c, n); };
   def.gradient = [n](GradientContext& c) { return Gradient(c, n); };
+  def.kernels = "convolution";
   def.lower = [n](LowerContext& c) { return Lower(c, n); };
   def.reference = [n](ReferenceContext& c) { return Reference(c, n); };
   def.traits.accepts_unary_post_ops = def.traits.accepts_binary_post_ops = true;
@@ -152,6 +153,7 @@ OpDef Def(size_t n) {
   def.infer = [n](InferContext& c) { return Infer(c, n); };
   // Kernel "convolution_backward_data": inputs (dy, weight), outputs (dx), attributes {strides, pads, dilations,
   // groups}.
+  def.kernels = "convolution_backward_data";
   def.lower = [n](LowerContext& c) {
     c.Emit("convolution_backward_data", {c.Input(0), c.Input(1)}, {c.Output()},
            ConvKernelAttributes(c, Window(c.attrs(), n)));
@@ -205,6 +207,7 @@ OpDef Def(size_t n) {
   def.infer = [n](InferContext& c) { return Infer(c, n); };
   // Kernel "convolution_backward_weights": inputs (x, dy), outputs (dweight[, dbias]), attributes {strides, pads,
   // dilations, groups, bias}.
+  def.kernels = "convolution_backward_weights";
   def.lower = [n](LowerContext& c) {
     Attributes attrs = ConvKernelAttributes(c, Window(c.attrs(), n));
     attrs.Set("bias", c.HasOutput(1));

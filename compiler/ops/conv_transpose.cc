@@ -149,6 +149,7 @@ OpDef Def(size_t n) {
   def.attributes.push_back(std::move(auto_pad));
   def.infer = [n](InferContext& c) { return Infer(c, n); };
   def.gradient = [n](GradientContext& c) { return Gradient(c, n); };
+  def.kernels = "convolution_backward_data";
   def.lower = [n](LowerContext& c) { return Lower(c, n); };
   def.reference = [n](ReferenceContext& c) { return Reference(c, n); };
   // With groups, the weight's axis 1 has fewer channels than y, and fold_batch_norm leaves the node alone.

@@ -57,6 +57,7 @@ OpDef CumSumDef() {
   };
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "cum_sum";
   def.lower = Lower;
   def.reference = Reference;
   def.traits.in_place = {{0, 0}};

@@ -64,6 +64,7 @@ OpDef DropoutDef() {
     return absl::OkStatus();
   };
   // Kernel "dropout": inputs (x, seed, step), outputs (y), attributes {ratio, stream}.
+  def.kernels = "dropout";
   def.lower = [](LowerContext& c) -> absl::Status {
     ATH_RETURN_IF_ERROR(CheckHasRandomness(c));
     c.Emit("dropout", {c.Input(0), c.Input(1), c.Input(2)}, {c.Output()},

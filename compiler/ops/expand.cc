@@ -35,6 +35,7 @@ OpDef ExpandDef() {
   };
   // Alone, kernel "expand": inputs (x), outputs (y). Beside elementwise operators it is never written out.
   def.elementwise = [](const Node&, absl::Span<const Elem> x) { return std::vector<Elem>{x[0]}; };
+  def.kernels = "expand";
   def.lower = [](LowerContext& c) {
     c.Emit("expand", {c.Input(0)}, {c.Output()}, {});
     return absl::OkStatus();

@@ -94,6 +94,7 @@ OpDef Def() {
   def.infer = Infer;
   def.gradient = Gradient;
   // Kernel "inner_product": inputs (x, weight[, bias], post-op operands...), outputs (y), attributes {bias}.
+  def.kernels = "inner_product";
   def.lower = [](LowerContext& c) {
     c.Emit("inner_product", {c.Input(0), c.Input(1), c.Input(2)}, {c.Output()}, {{"bias", c.HasInput(2)}},
            /*with_post_ops=*/true);
@@ -141,6 +142,7 @@ OpDef Def() {
   def.outputs = {{"dx", "f32[N,K] or f32[N,C,..]"}};
   def.infer = Infer;
   // Kernel "inner_product_backward_data": inputs (dy, weight), outputs (dx).
+  def.kernels = "inner_product_backward_data";
   def.lower = [](LowerContext& c) {
     c.Emit("inner_product_backward_data", {c.Input(0), c.Input(1)}, {c.Output()}, {});
     return absl::OkStatus();
@@ -186,6 +188,7 @@ OpDef Def() {
   def.outputs = {{"dweight", "f32[O,K] or f32[O,C,..]"}, {.name = "dbias", .doc = "f32[O]", .optional = true}};
   def.infer = Infer;
   // Kernel "inner_product_backward_weights": inputs (x, dy), outputs (dweight[, dbias]), attributes {bias}.
+  def.kernels = "inner_product_backward_weights";
   def.lower = [](LowerContext& c) {
     c.Emit("inner_product_backward_weights", {c.Input(0), c.Input(1)}, {c.Output(0), c.Output(1)},
            {{"bias", c.HasOutput(1)}});

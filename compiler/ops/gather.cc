@@ -87,6 +87,7 @@ OpDef Def() {
   def.attributes = {AxisAttr(int64_t{0})};
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "gather";
   def.lower = Lower;
   def.reference = [](ReferenceContext& c) { return Take(c, AxisOf(c.attrs(), c.Input(0).shape.size())); };
   return def;
@@ -134,6 +135,7 @@ OpDef Def() {
   def.infer = Infer;
   def.gradient = Gradient;
   // Kernel "gather": see Gather.
+  def.kernels = "gather";
   def.lower = [](LowerContext& c) {
     c.Emit("gather", {c.Input(0), c.Input(1)}, {c.Output()}, {{"axis", int64_t{0}}});
     return absl::OkStatus();
@@ -215,6 +217,7 @@ OpDef Def() {
   def.infer = Infer;
   def.gradient = Gradient;
   // Kernel "scatter_add": inputs (updates, indices), outputs (y), attributes {axis, padding_idx}.
+  def.kernels = "scatter_add";
   def.lower = [](LowerContext& c) {
     c.Emit("scatter_add", {c.Input(0), c.Input(1)}, {c.Output()},
            {{"axis", int64_t{AxisOf(c.attrs(), c.OutputShape().size())}},
@@ -267,6 +270,7 @@ OpDef GatherDef() {
     return absl::OkStatus();
   };
   // Kernel "gather_elements": inputs (x, indices), outputs (y), attributes {axis}.
+  def.kernels = "gather_elements";
   def.lower = [](LowerContext& c) {
     c.Emit("gather_elements", {c.Input(0), c.Input(1)}, {c.Output()},
            {{"axis", int64_t{AxisOf(c.attrs(), c.OutputShape().size())}}});
@@ -309,6 +313,7 @@ OpDef ScatterDef() {
     return absl::OkStatus();
   };
   // Kernel "scatter_elements_add": inputs (updates, indices), outputs (y), attributes {axis}.
+  def.kernels = "scatter_elements_add";
   def.lower = [](LowerContext& c) {
     c.Emit("scatter_elements_add", {c.Input(0), c.Input(1)}, {c.Output()},
            {{"axis", int64_t{AxisOf(c.attrs(), c.OutputShape().size())}}});

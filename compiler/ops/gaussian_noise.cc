@@ -48,6 +48,7 @@ OpDef GaussianNoiseDef() {
     return absl::OkStatus();
   };
   // Kernel "gaussian_noise": inputs (x, seed, step), outputs (y), attributes {std, stream}.
+  def.kernels = "gaussian_noise";
   def.lower = [](LowerContext& c) -> absl::Status {
     ATH_RETURN_IF_ERROR(CheckHasRandomness(c));
     c.Emit("gaussian_noise", {c.Input(0), c.Input(1), c.Input(2)}, {c.Output()},

@@ -62,6 +62,7 @@ OpDef GlobalNormDef() {
                      .min = 0,
                      .max = std::numeric_limits<float>::max()}};
   def.infer = Infer;
+  def.kernels = "global_norm";
   def.lower = Lower;
   def.reference = Reference;
   def.traits.norm_of_gradients = true;

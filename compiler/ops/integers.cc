@@ -41,6 +41,7 @@ OpDef IntegerCompareDef() {
     c.SetOutput(0, {DType::kBool, std::move(dims)});
     return absl::OkStatus();
   };
+  def.kernels = "integer_compare";
   def.lower = [](LowerContext& c) {
     c.Emit("integer_compare", {c.Input(0), c.Input(1)}, {c.Output()}, {{"relation", c.attrs().String("relation")}});
     return absl::OkStatus();
@@ -73,6 +74,7 @@ OpDef IntegerWhereDef() {
             },
             .reference = [](absl::Span<const double> x) { return x[0] != 0 ? x[1] : x[2]; }};
   OpDef def = NaryDef(op);
+  def.kernels = "integer_where";
   def.lower = [](LowerContext& c) {
     c.Emit("integer_where", {c.Input(0), c.Input(1), c.Input(2)}, {c.Output()}, {});
     return absl::OkStatus();
@@ -92,6 +94,7 @@ OpDef IntegerCastDef() {
     c.SetOutput(0, {c.Input(0).dtype == DType::kS32 ? DType::kS64 : DType::kS32, c.Input(0).dims});
     return absl::OkStatus();
   };
+  def.kernels = "integer_cast";
   def.lower = [](LowerContext& c) {
     c.Emit("integer_cast", {c.Input(0)}, {c.Output()}, {});
     return absl::OkStatus();

@@ -215,6 +215,7 @@ OpDef ForwardDef(Kind kind, const std::string& name, const std::string& doc) {
     return absl::OkStatus();
   };
   def.gradient = [name](GradientContext& c) { return Gradient(c, name); };
+  def.kernels = "row_normalization";
   def.lower = [kind](LowerContext& c) { return Lower(c, kind); };
   def.reference = [kind](ReferenceContext& c) { return Reference(c, kind); };
   def.traits.in_place = {{0, 0}};
@@ -241,6 +242,7 @@ OpDef BackwardDef(Kind kind, const std::string& name) {
     for (int i = kDscale; i < (kind == Kind::kRms ? kDbias : kDbias + 1); ++i) c.SetOutput(i, affine);
     return absl::OkStatus();
   };
+  def.kernels = "row_normalization_backward";
   def.lower = [kind](LowerContext& c) { return LowerBackward(c, kind); };
   def.reference = [kind](ReferenceContext& c) { return BackwardReference(c, kind); };
   return def;

@@ -12,8 +12,8 @@ namespace {
 std::vector<AttrDef> AttributeDefs() {
   constexpr double kMax = 1e30;
   return {{.name = "size", .type = AttrType::kInt, .doc = "channels in a window", .min = 1},
-          {.name = "alpha", .type = AttrType::kFloat, .doc = "", .default_value = 1e-4, .min = 0, .max = kMax},
-          {.name = "beta", .type = AttrType::kFloat, .doc = "", .default_value = 0.75, .min = 0, .max = kMax},
+          {.name = "alpha", .type = AttrType::kFloat, .doc = "of the mean of squares", .default_value = 1e-4, .min = 0, .max = kMax},
+          {.name = "beta", .type = AttrType::kFloat, .doc = "the power", .default_value = 0.75, .min = 0, .max = kMax},
           {.name = "k",
            .type = AttrType::kFloat,
            .doc = "k^-beta must be a float",
@@ -93,6 +93,7 @@ OpDef ForwardDef() {
     return absl::OkStatus();
   };
   // Kernel "local_response_normalization": inputs (x), outputs (y), the operator's attributes.
+  def.kernels = "local_response_normalization";
   def.lower = [](LowerContext& c) {
     c.Emit("local_response_normalization", {c.Input(0)}, {c.Output()}, c.attrs());
     return absl::OkStatus();
@@ -116,6 +117,7 @@ OpDef BackwardDef() {
     return absl::OkStatus();
   };
   // Kernel "local_response_normalization_backward": inputs (dy, x), outputs (dx), the operator's attributes.
+  def.kernels = "local_response_normalization_backward";
   def.lower = [](LowerContext& c) {
     c.Emit("local_response_normalization_backward", {c.Input(0), c.Input(1)}, {c.Output()}, c.attrs());
     return absl::OkStatus();

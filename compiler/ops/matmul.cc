@@ -116,6 +116,7 @@ OpDef MatMulDef() {
   def.infer = Infer;
   def.gradient = Gradient;
   // Kernel "matmul": inputs (a, b, post-op operands...), outputs (y).
+  def.kernels = "matmul";
   def.lower = [](LowerContext& c) {
     Attributes attrs = c.attrs();
     attrs.Set("bias", false);

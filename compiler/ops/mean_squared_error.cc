@@ -77,6 +77,7 @@ OpDef ForwardDef() {
   };
   def.gradient = Gradient;
   // Kernel "squared_error": inputs (pred, target), outputs (loss), attributes {scale}.
+  def.kernels = "squared_error, elementwise";
   def.lower = [](LowerContext& c) {
     if (IsUnreduced(c)) {
       EmitSquares(c);
@@ -108,6 +109,7 @@ OpDef BackwardDef() {
     return absl::OkStatus();
   };
   // Kernel "squared_error_backward": inputs (dloss, pred, target), outputs (dpred), attributes {scale}.
+  def.kernels = "squared_error_backward, elementwise";
   def.lower = [](LowerContext& c) {
     if (IsUnreduced(c)) {
       EmitSlopes(c);

@@ -76,6 +76,7 @@ OpDef ForwardDef() {
   };
   def.gradient = Gradient;
   // Kernel "multi_margin_loss": inputs (x, labels[, weights]), outputs (loss).
+  def.kernels = "multi_margin_loss";
   def.lower = [](LowerContext& c) {
     std::vector<BufferId> inputs = {c.Input(kX), c.Input(kLabels)};
     if (c.HasInput(kWeights)) inputs.push_back(c.Input(kWeights));
@@ -111,6 +112,7 @@ OpDef BackwardDef() {
     return absl::OkStatus();
   };
   // Kernel "multi_margin_loss_backward": inputs (dloss, x, labels[, weights]), outputs (dx).
+  def.kernels = "multi_margin_loss_backward";
   def.lower = [](LowerContext& c) {
     std::vector<BufferId> inputs = {c.Input(kGradDloss), c.Input(kGradX), c.Input(kGradLabels)};
     if (c.HasInput(kGradWeights)) inputs.push_back(c.Input(kGradWeights));

@@ -42,6 +42,7 @@ OpDef ForwardDef() {
   };
   def.gradient = Gradient;
   // Kernel "nll_loss": inputs (x, labels[, weights]), outputs (loss).
+  def.kernels = "nll_loss";
   def.lower = [](LowerContext& c) {
     std::vector<BufferId> inputs = {c.Input(kX), c.Input(kLabels)};
     if (c.HasInput(kWeights)) inputs.push_back(c.Input(kWeights));
@@ -79,6 +80,7 @@ OpDef BackwardDef() {
     return absl::OkStatus();
   };
   // Kernel "nll_loss_backward": inputs (dloss, labels[, weights]), outputs (dx).
+  def.kernels = "nll_loss_backward";
   def.lower = [](LowerContext& c) {
     std::vector<BufferId> inputs = {c.Input(kGradDloss), c.Input(kGradLabels)};
     if (c.HasInput(kGradWeights)) inputs.push_back(c.Input(kGradWeights));

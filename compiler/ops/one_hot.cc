@@ -43,6 +43,7 @@ OpDef OneHotDef() {
   };
   def.infer = Infer;
   // Kernel "one_hot": inputs (indices), outputs (y), attributes {axis, on, off}.
+  def.kernels = "one_hot";
   def.lower = [](LowerContext& c) {
     c.Emit("one_hot", {c.Input(0)}, {c.Output()},
            {{"axis", int64_t{AxisOf(c.attrs(), c.OutputShape().size())}},

@@ -207,6 +207,7 @@ OpDef MakeOptimizer(OptimizerFormula formula) {
   def.attributes = f->attributes;
   AddCommonAttributes(*f, &def);
   def.infer = [f](InferContext& c) { return Infer(c, *f); };
+  def.kernels = "optimizer_update";
   def.lower = [f](LowerContext& c) { return Lower(c, *f); };
   def.reference = [f](ReferenceContext& c) { return Reference(c, *f); };
   def.optimizer_uses = [f](const Attributes& attrs, absl::string_view name) { return Uses(*f, attrs, name); };

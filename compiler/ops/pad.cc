@@ -161,6 +161,7 @@ OpDef Def() {
     return absl::OkStatus();
   };
   // Kernel "pad": inputs (x), outputs (y), attributes {pads, mode, value}.
+  def.kernels = "pad";
   def.lower = [](LowerContext& c) {
     c.Emit("pad", {c.Input(0)}, {c.Output()}, c.attrs());
     return absl::OkStatus();
@@ -216,6 +217,7 @@ OpDef Def() {
     return absl::OkStatus();
   };
   // Kernel "pad_backward": inputs (dy), outputs (dx), attributes {pads, mode}.
+  def.kernels = "pad_backward";
   def.lower = [](LowerContext& c) {
     c.Emit("pad_backward", {c.Input(0)}, {c.Output()}, c.attrs());
     return absl::OkStatus();

@@ -144,6 +144,7 @@ OpDef ForwardDef(const std::shared_ptr<const PointwiseLoss>& loss) {
     return absl::OkStatus();
   };
   def.gradient = [loss](GradientContext& c) { return Gradient(c, *loss); };
+  def.kernels = "elementwise, reduction";
   def.lower = [loss](LowerContext& c) { return Lower(c, *loss); };
   def.reference = [loss](ReferenceContext& c) { return Reference(c, *loss); };
   return def;

@@ -19,8 +19,8 @@ struct Loss {
 };
 
 constexpr Loss kLosses[] = {{"MeanAbsoluteError", -3, 3, 4, 6},
-                            {"Huber", -3, 3, -3, 3},
-                            {"SmoothL1", -3, 3, -3, 3},
+                            {"Huber", -3, 3, -2.83, 2.71},  // no difference of two such numbers is a bend
+                            {"SmoothL1", -3, 3, -2.83, 2.71},
                             {"Hinge", -3, 3, 1.5, 2},
                             {"BinaryCrossEntropy", 0.05, 0.95, 0, 1},
                             {"BinaryCrossEntropyWithLogits", -5, 5, 0, 1},

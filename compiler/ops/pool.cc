@@ -118,6 +118,7 @@ OpDef Def() {
   def.attributes.push_back(DilationsAttr(0));
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "pooling";
   def.lower = Lower;
   def.reference = Reference;
   def.traits.gradient_outputs = {1};
@@ -157,6 +158,7 @@ OpDef Def() {
   def.infer = Infer;
   // Kernel "pooling_backward": inputs (dy, workspace), outputs (dx), attributes {algorithm, kernel, strides, pads[,
   // dilations]}.
+  def.kernels = "pooling_backward";
   def.lower = [](LowerContext& c) {
     c.Emit("pooling_backward", {c.Input(0), c.Input(1)}, {c.Output()},
            KernelAttributes(Window(c.attrs(), c.InputShape(0).size() - 2), "max"));
@@ -273,6 +275,7 @@ OpDef Def() {
   def.infer = Infer;
   def.gradient = Gradient;
   def.expand = Expand;
+  def.kernels = "pooling";
   def.lower = Lower;
   def.reference = Reference;
   return def;
@@ -309,6 +312,7 @@ OpDef Def() {
   def.attributes.push_back(CountIncludePadAttr());
   def.infer = Infer;
   // Kernel "pooling_backward": inputs (dy), outputs (dx), attributes {algorithm, kernel, strides, pads}.
+  def.kernels = "pooling_backward";
   def.lower = [](LowerContext& c) {
     c.Emit("pooling_backward", {c.Input(0)}, {c.Output()},
            KernelAttributes(Window(c.attrs(), c.InputShape(0).size() - 2), AverageAlgorithm(c)));

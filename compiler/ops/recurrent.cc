@@ -254,6 +254,7 @@ OpDef ForwardDef(const std::string& name, std::string formula, const char* gates
   def.attributes = WithDirection(std::move(own));
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "rnn";
   def.lower = Lower;
   def.reference = Reference;
   def.traits.gradient_outputs = {static_cast<int>(def.outputs.size()) - 1};
@@ -277,6 +278,7 @@ OpDef GradDef(const std::string& name, const char* gates, std::vector<AttrDef> o
   }
   def.attributes = WithDirection(std::move(own));
   def.infer = InferGrad;
+  def.kernels = "rnn_backward";
   def.lower = LowerGrad;
   def.reference = GradReference;
   return def;

@@ -261,6 +261,7 @@ OpDef ReduceDef(const Row& row) {
   if (row.dx != nullptr) def.gradient = [&row](GradientContext& c) { return Gradient(c, row.dx); };
   def.expand = [&row](ExpandContext& c) { return ExpandEmpty(c, row); };
   // Kernels "reduction", "reduction_logic": inputs (x), outputs (y), attributes {algorithm, axes, keepdims}.
+  def.kernels = row.kernel;
   def.lower = [&row](LowerContext& c) {
     c.Emit(row.kernel, {c.Input(0)}, {c.Output()}, KernelAttrs(c, c.InputShape(0).size(), row.algorithm));
     return absl::OkStatus();
@@ -315,6 +316,7 @@ OpDef GradDef(const std::string& forward, const char* doc, const std::string& al
     return absl::OkStatus();
   };
   // Kernel "reduction_backward": inputs (dy, x, y), outputs (dx), attributes {algorithm, axes, keepdims}.
+  def.kernels = "reduction_backward";
   def.lower = [algorithm](LowerContext& c) {
     c.Emit("reduction_backward", {c.Input(0), c.Input(1), c.Input(2)}, {c.Output()},
            KernelAttrs(c, c.InputShape(1).size(), algorithm));

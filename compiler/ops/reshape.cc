@@ -59,6 +59,7 @@ void MakeView(OpDef* def) {
     c.SetOutput(0, y);
     return absl::OkStatus();
   };
+  def->kernels = "reshape";
   def->lower = [](LowerContext& c) {
     c.View(c.Input(0), c.Output());
     return absl::OkStatus();

@@ -178,6 +178,7 @@ OpDef Def() {
                             .default_value = Floats{}, .min = 0, .max = 1e9, .min_exclusive = true});
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "resize";
   def.lower = Lower;
   def.reference = Reference;
   return def;
@@ -228,6 +229,7 @@ OpDef Def() {
                             .min_exclusive = true});
   def.infer = Infer;
   // Kernel "resize_backward": inputs (dy), outputs (dx), attributes as of "resize".
+  def.kernels = "resize_backward";
   def.lower = [](LowerContext& c) {
     c.Emit("resize_backward", {c.Input(0)}, {c.Output()}, Modes(c.attrs(), c.attrs().GetFloats("scales")));
     return absl::OkStatus();

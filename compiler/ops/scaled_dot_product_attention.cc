@@ -316,6 +316,7 @@ OpDef AttentionDef() {
   def.attributes = Attrs();
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "attention";
   def.lower = Lower;
   def.reference = Reference;
   def.traits.gradient_outputs = {kStats};
@@ -333,6 +334,7 @@ OpDef AttentionGradDef() {
   def.outputs = {{"dq", "like q"}, {"dk", "like k"}, {"dv", "like v"}, {"dscores", "f32[..,H,T,S]", true}};
   def.attributes = Attrs();
   def.infer = InferGrad;
+  def.kernels = "attention_backward";
   def.lower = LowerGrad;
   def.reference = GradReference;
   return def;

@@ -165,6 +165,7 @@ OpDef Def() {
     if (!Moves(c)) c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
+  def.kernels = "shuffle";
   def.lower = Lower;
   def.reference = Reference;
   return def;

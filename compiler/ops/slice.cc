@@ -149,6 +149,7 @@ OpDef SliceDef() {
   def.infer = Infer;
   def.gradient = Gradient;
   def.expand = ExpandWhole;
+  def.kernels = "slice";
   def.lower = Lower;
   def.reference = Reference;
   return def;
@@ -215,6 +216,7 @@ OpDef SliceGradDef() {
   def.infer = InferGrad;
   def.gradient = GradientOfGrad;
   // Kernel "slice_backward": inputs (dy), outputs (dx), attributes {starts, steps} of every dimension.
+  def.kernels = "slice_backward";
   def.lower = [](LowerContext& c) {
     c.Emit("slice_backward", {c.Input(0)}, {c.Output()},
            {{"starts", c.attrs().GetInts("starts")}, {"steps", c.attrs().GetInts("steps")}});

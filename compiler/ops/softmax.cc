@@ -92,6 +92,7 @@ OpDef ForwardDef(const std::string& name, bool log) {
     c.SetInputGrad(0, dx);
     return absl::OkStatus();
   };
+  def.kernels = "softmax";
   def.lower = [log](LowerContext& c) {
     c.Emit("softmax", {c.Input(0)}, {c.Output()}, KernelAttrs(c, log));
     return absl::OkStatus();
@@ -116,6 +117,7 @@ OpDef BackwardDef(const std::string& name, bool log) {
     c.SetOutput(0, c.Input(0));
     return absl::OkStatus();
   };
+  def.kernels = "softmax_backward";
   def.lower = [log](LowerContext& c) {
     c.Emit("softmax_backward", {c.Input(0), c.Input(1)}, {c.Output()}, KernelAttrs(c, log));
     return absl::OkStatus();

@@ -179,6 +179,7 @@ OpDef ForwardDef(const std::string& name, bool dense, const std::string& doc) {
   def.attributes = AttributeDefs(dense);
   def.infer = [dense](InferContext& c) { return forward::Infer(c, dense); };
   def.gradient = [name](GradientContext& c) { return forward::Gradient(c, name); };
+  def.kernels = "softmax_cross_entropy";
   def.lower = [dense](LowerContext& c) { return forward::Lower(c, dense); };
   def.reference = [dense](ReferenceContext& c) { return forward::Reference(c, dense); };
   def.traits.gradient_outputs = {1};
@@ -196,6 +197,7 @@ OpDef BackwardDef(const std::string& name, bool dense) {
   def.outputs = {{"dlogits", "like the probabilities"}};
   def.attributes = AttributeDefs(dense);
   def.infer = [dense](InferContext& c) { return backward::Infer(c, dense); };
+  def.kernels = "softmax_cross_entropy_backward";
   def.lower = [dense](LowerContext& c) { return backward::Lower(c, dense); };
   def.reference = [dense](ReferenceContext& c) { return backward::Reference(c, dense); };
   def.traits.in_place = {{0, kGradProbabilities}};

@@ -129,7 +129,14 @@ TEST(SoftmaxCrossEntropy, EveryOption) {
         dense.Attr("reduction", reduction).Attr("label_smoothing", smoothing);
         dense.Input({5, 4}).InputRange(-3, 3).Input({5, 4}).InputRange(0, 1).NoGradient(1);
         if (weights) dense.Input({4}).InputRange(0.5, 2).NoGradient(2);
-        dense.ExpectOutput(std::string(reduction) == "none" ? Shape{5} : Shape{}).ExpectOutput({5, 4}).Check();
+        const Shape dense_loss = std::string(reduction) == "none" ? Shape{5} : Shape{};
+        dense.ExpectOutput(dense_loss).ExpectOutput({5, 4}).Check();
+        OpSpec dense_grad("CategoricalCrossEntropyGrad");
+        dense_grad.Name(absl::StrCat(reduction, " ", smoothing, weights ? " weights" : ""));
+        dense_grad.Attr("reduction", reduction).Attr("label_smoothing", smoothing);
+        dense_grad.Input(dense_loss).Input({5, 4}).InputRange(0, 1).Input({5, 4}).InputRange(0, 1);
+        if (weights) dense_grad.Input({4}).InputRange(0.5, 2);
+        dense_grad.ExpectOutput({5, 4}).NotDifferentiable().Check();
       }
     }
   }

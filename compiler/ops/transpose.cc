@@ -93,6 +93,7 @@ OpDef TransposeDef() {
                      .default_value = Ints{}}};
   def.infer = Infer;
   def.gradient = Gradient;
+  def.kernels = "transpose, reshape";
   def.lower = Lower;
   def.reference = Reference;
   return def;

@@ -95,6 +95,7 @@ void ToGrouped(ConvolutionCall* c) {
   w.layout = named ? GroupedLayout(w.layout, out_per_group).value_or("") : "";
   w.dims[0] = out_per_group;
   w.dims.insert(w.dims.begin(), c->groups);
+  if (!w.any() && !HasName(w.layout, w.dims.size())) w.layout = "";
 }
 
 }  // namespace

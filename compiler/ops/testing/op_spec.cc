@@ -312,7 +312,14 @@ bool OpSpec::CheckReference() const {
   return true;
 }
 
+void OpSpec::CountCase() const {
+  static auto* counts = new std::map<std::pair<const ::testing::TestInfo*, std::string>, int>;
+  const ::testing::TestInfo* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  ::testing::Test::RecordProperty("cases:" + node_.op, ++(*counts)[{test, node_.op}]);
+}
+
 void OpSpec::Check(Location where) {
+  CountCase();
   ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
   absl::Status built = BuildGraph();
   ASSERT_TRUE(built.ok()) << built;
@@ -325,6 +332,7 @@ void OpSpec::Check(Location where) {
 }
 
 void OpSpec::ExpectError(ErrorClass error, const std::string& text, Location where) {
+  CountCase();
   ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
   absl::Status status = BuildGraph();
   ASSERT_FALSE(status.ok()) << "was accepted";
@@ -334,6 +342,7 @@ void OpSpec::ExpectError(ErrorClass error, const std::string& text, Location whe
 }
 
 void OpSpec::ExpectRunError(ErrorClass error, const std::string& text, Location where) {
+  CountCase();
   ::testing::ScopedTrace trace(where.file_name(), static_cast<int>(where.line()), absl::StrCat(node_.op, ": ", name_));
   absl::Status built = BuildGraph();
   ASSERT_TRUE(built.ok()) << built;

@@ -2,7 +2,8 @@
 //   - the shape rule gives the expected types, also with a symbolic batch where the case has one;
 //   - the one-node graph survives the text form and the model file;
 //   - the reference gives the expected values, where the case states them;
-//   - the compiled plan (real kernels, arena poisoned with NaN) gives what the reference gives;
+//   - the compiled plan (real kernels, arena poisoned with NaN) gives what the reference gives, also where the inputs
+//     are not row-major;
 //   - the gradient agrees with central finite differences of the reference in double, and the compiled gradient with
 //     the interpreted one.
 //
@@ -25,6 +26,9 @@
 #include "compiler/opdef/op_def.h"
 
 namespace athanor {
+
+struct Plan;
+class Session;
 
 class OpSpec {
  public:
@@ -93,6 +97,8 @@ class OpSpec {
     double tolerance = 0;
   };
 
+  // Adds to the number of cases of the operator, which the test's XML report holds as the property "cases:<operator>".
+  void CountCase() const;
   Tensor MakeData(int input) const;
   // The one-node graph, with the entry "run".
   absl::Status BuildGraph();
@@ -111,6 +117,8 @@ class OpSpec {
   void CheckCompiledOutputs() const;
   void CheckCompiled(const Graph& graph, const std::map<std::string, DoubleTensor>& inputs,
                      const std::map<std::string, DoubleTensor>& expected) const;
+  void CheckKernels(const Plan& plan) const;
+  void CheckRun(Session& session, const Graph& graph, const std::map<std::string, DoubleTensor>& expected) const;
   void ExpectCompiledRunError(ErrorClass error) const;
   // The case's data for the inputs of the graph's only entry, by name.
   std::map<std::string, DoubleTensor> InputsOf(const Graph& graph) const;

@@ -4,8 +4,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "compiler/compile.h"
 #include "compiler/interpreter/interpreter.h"
+#include "compiler/ops/testing/layouts.h"
 #include "compiler/ops/testing/op_spec.h"
 #include "gtest/gtest.h"
 #include "runtime/session/session.h"
@@ -51,21 +53,45 @@ void OpSpec::CheckCompiled(const Graph& graph, const Interpreter::Tensors& input
     SCOPED_TRACE(absl::StrCat("compiled with ", threads, " threads"));
     auto session = MakeSession(graph, inputs, threads);
     ASSERT_TRUE(session.ok()) << session.status();
-    const int entry = *(*session)->FindEntry(graph.entries[0].name);
-    for (int run = 0; run < 2; ++run) {  // a second run must not see the first one's leavings
-      absl::Status status = (*session)->Run(entry);
-      ASSERT_TRUE(status.ok()) << status;
-      for (const NamedValue& out : graph.entries[0].outputs) {
-        if (IsOpaque(out.value)) continue;
-        auto got = ReadOutput(**session, entry, out.name);
-        ASSERT_TRUE(got.ok()) << got.status();
-        const DoubleTensor& want = expected.at(out.name);
-        const double tolerance = IsFloating(graph.type(out.value).dtype) ? tolerance_ : 0;
-        EXPECT_LE(internal::RelativeError(*got, want, kLeastScale), tolerance)
-            << "run " << run << ", " << out.name << ": " << ::testing::PrintToString(got->data)
-            << ", the reference gives " << ::testing::PrintToString(want.data);
-      }
-    }
+    if (&graph == &graph_) CheckKernels((*session)->plan());
+    // A second run must not see the first one's leavings.
+    for (int run = 0; run < 2; ++run) CheckRun(**session, graph, expected);
+  }
+  for (TestLayout layout : {TestLayout::kChannelsLast, TestLayout::kBlocked}) {
+    SCOPED_TRACE(layout == TestLayout::kBlocked ? "inputs in blocks of 16 channels" : "inputs with channels last");
+    bool changed = false;
+    const Graph laid = WithLayouts(graph, layout, &changed);
+    if (!changed) continue;
+    auto session = MakeSession(laid, inputs, 2);
+    ASSERT_TRUE(session.ok()) << session.status();
+    CheckRun(**session, laid, expected);
+  }
+}
+
+void OpSpec::CheckRun(Session& session, const Graph& graph, const Interpreter::Tensors& expected) const {
+  const int entry = *session.FindEntry(graph.entries[0].name);
+  absl::Status status = session.Run(entry);
+  ASSERT_TRUE(status.ok()) << status;
+  for (const NamedValue& out : graph.entries[0].outputs) {
+    if (IsOpaque(out.value)) continue;
+    auto got = ReadOutput(session, entry, out.name);
+    ASSERT_TRUE(got.ok()) << got.status();
+    const DoubleTensor& want = expected.at(out.name);
+    const double tolerance = IsFloating(graph.type(out.value).dtype) ? tolerance_ : 0;
+    EXPECT_LE(internal::RelativeError(*got, want, kLeastScale), tolerance)
+        << out.name << ": " << ::testing::PrintToString(got->data) << ", the reference gives "
+        << ::testing::PrintToString(want.data);
+  }
+}
+
+// OpDef::kernels tells the truth. Copies and views are no kernel's own.
+void OpSpec::CheckKernels(const Plan& plan) const {
+  if (!def_->lower || def_->kernels.empty()) return;
+  const std::vector<std::string> named = absl::StrSplit(def_->kernels, ", ");
+  for (const KernelCall& call : plan.entries[0].calls) {
+    if (call.kernel == "reorder" || call.kernel == "reshape" || call.name != node_.name) continue;
+    EXPECT_EQ(std::count(named.begin(), named.end(), call.kernel), 1)
+        << "OpDef::kernels is \"" << def_->kernels << "\", without " << call.kernel;
   }
 }
 
