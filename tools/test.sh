@@ -5,7 +5,7 @@
 #   tools/test.sh [TARGET...]     default: //...
 #
 # ATHANOR_SANITIZER_MINUTES  time for the sanitizers together, building included; 0 leaves them out.
-#                            Default: what is left of 36 minutes after the optimised tests, at least 4.
+#                            Default: what is left of 28 minutes after the optimised tests, at least 4.
 #                            What was not reached is reported as skipped; the next run resumes there.
 #
 # The last line is "N passed, N failed", with ", N skipped" if any were; each test case counts once,
@@ -14,7 +14,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly RESULTS=.cache/test
-readonly DEFAULT_TOTAL_SECONDS=$((36 * 60))
+readonly DEFAULT_TOTAL_SECONDS=$((28 * 60))
 readonly DEFAULT_LEAST_SECONDS=$((4 * 60))
 
 targets=("$@")
