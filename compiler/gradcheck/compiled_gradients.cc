@@ -20,7 +20,7 @@ absl::StatusOr<std::map<std::string, DoubleTensor>> CompiledGradients(
       return MakeError(ErrorClass::kReq, "the plan's input \"%s\" has no value of its shape", in.name);
     }
     const Tensor data = value->second.To(view.dtype);
-    std::memcpy(view.data, data.data(), data.bytes());
+    std::memcpy(view.data, data.data(), view.bytes);
   }
   ATH_RETURN_IF_ERROR(session->Run(entry));
   std::map<std::string, DoubleTensor> outputs;

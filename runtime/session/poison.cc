@@ -86,7 +86,9 @@ PoisonSchedule MakePoisonSchedule(const Entry& entry) {
 }
 
 void PoisonRanges(std::byte* arena, const ByteRanges& ranges) {
-  for (auto [begin, end] : ranges) std::memset(arena + begin, 0xFF, end - begin);
+  for (auto [begin, end] : ranges) {
+    if (begin < end) std::memset(arena + begin, 0xFF, end - begin);  // an arena of no bytes has no address
+  }
 }
 
 }  // namespace athanor

@@ -130,8 +130,12 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const P
 
 std::byte* Session::Address(const Entry& entry, BufferId id) const {
   const Buffer& root = entry.buffers[RootBuffer(entry, id)];
-  if (root.kind == BufferKind::kVariable) return weights_->data() + plan_->variables[root.variable].offset;
-  return arena_.data() + root.offset;
+  const bool variable = root.kind == BufferKind::kVariable;
+  std::byte* base = variable ? weights_->data() : arena_.data();
+  // An arena of no bytes has no address, but tensors of no bytes must have one: memcpy takes no null.
+  alignas(64) static std::byte nothing[1];
+  if (base == nullptr) return nothing;
+  return base + (variable ? plan_->variables[root.variable].offset : root.offset);
 }
 
 absl::Status Session::Prepare(const Entry& entry) {

@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<Session>> MakeSession(const Graph& graph, const I
     ATH_ASSIGN_OR_RETURN(TensorView view, session->Input(entry, name));
     Tensor data = value.To(view.dtype);
     ATH_CHECK(view.bytes == data.bytes() && view.shape == data.shape());
-    if (view.bytes > 0) std::memcpy(view.data, data.data(), view.bytes);  // an empty tensor has no address
+    std::memcpy(view.data, data.data(), view.bytes);
   }
   return session;
 }
@@ -41,7 +41,7 @@ absl::StatusOr<DoubleTensor> ReadOutput(Session& session, int entry, const std::
   ATH_ASSIGN_OR_RETURN(TensorView view, session.Output(entry, name));
   ATH_ASSIGN_OR_RETURN(Tensor copy, Tensor::Create(view.dtype, view.shape));
   ATH_CHECK(view.bytes == copy.bytes());
-  if (view.bytes > 0) std::memcpy(copy.data(), view.data, view.bytes);
+  std::memcpy(copy.data(), view.data, view.bytes);
   return DoubleTensor::From(copy);
 }
 

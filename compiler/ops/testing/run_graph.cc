@@ -23,13 +23,13 @@ absl::StatusOr<GraphRun> RunGraph(const Graph& graph, const Interpreter::Tensors
     ATH_ASSIGN_OR_RETURN(TensorView view, session->Input(0, input));
     const Tensor data = value.To(view.dtype);
     ATH_CHECK(view.bytes == data.bytes());
-    if (view.bytes > 0) std::memcpy(view.data, data.data(), view.bytes);  // an empty tensor has no address
+    std::memcpy(view.data, data.data(), view.bytes);
   }
   ATH_RETURN_IF_ERROR(session->Run(0));
   for (const NamedValue& output : graph.entries[0].outputs) {
     ATH_ASSIGN_OR_RETURN(TensorView view, session->Output(0, output.name));
     ATH_ASSIGN_OR_RETURN(Tensor copy, Tensor::Create(view.dtype, view.shape));
-    if (view.bytes > 0) std::memcpy(copy.data(), view.data, view.bytes);
+    std::memcpy(copy.data(), view.data, view.bytes);
     run.got[output.name] = DoubleTensor::From(copy);
   }
   ATH_ASSIGN_OR_RETURN(auto interpreter, Interpreter::Create(graph, name));
