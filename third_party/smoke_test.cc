@@ -2,7 +2,10 @@
 
 #include <omp.h>
 #include <png.h>
+#include <toml++/toml.h>
+#include <turbojpeg.h>
 #include <xxhash.h>
+#include <zip.h>
 #include <zlib.h>
 
 #include <array>
@@ -128,6 +131,24 @@ TEST(ThirdPartySmoke, JsonParses) {
   const nlohmann::json json = nlohmann::json::parse(R"({"shape": [2, 3], "dtype": "f32"})");
   EXPECT_EQ(json["shape"].get<std::vector<int>>(), (std::vector<int>{2, 3}));
   EXPECT_EQ(json["dtype"], "f32");
+}
+
+TEST(ThirdPartySmoke, TomlKnowsLines) {
+  const toml::table table = toml::parse("epochs = 3\n\nlr = 0.5\n");
+  EXPECT_EQ(table["epochs"].value<int>(), 3);
+  EXPECT_EQ(table["lr"].node()->source().begin.line, 3u);
+}
+
+TEST(ThirdPartySmoke, TurboJpegMakesADecoder) {
+  tjhandle decoder = tjInitDecompress();
+  ASSERT_NE(decoder, nullptr);
+  EXPECT_EQ(tjDestroy(decoder), 0);
+}
+
+TEST(ThirdPartySmoke, ZipSaysWhatIsWrong) {
+  int error = 0;
+  EXPECT_EQ(zip_open("/dev/null/none.zip", ZIP_RDONLY, &error), nullptr);
+  EXPECT_NE(error, 0);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ readonly PACKAGES=(
   bazel-bootstrap bazel-rules-java bazel-rules-proto bazel-platforms bazel-skylib
   libabsl-dev libflatbuffers-dev flatbuffers-compiler libgtest-dev libgmock-dev
   libcli11-dev nlohmann-json3-dev libhwy-dev librandom123-dev libxxhash-dev
-  libpng-dev zlib1g-dev
+  libpng-dev zlib1g-dev libturbojpeg0-dev libzip-dev libtomlplusplus-dev
 )
 readonly ONEDNN_PINS='
 onednn-cpu-gomp==2023.2.0 --hash=sha256:2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb
