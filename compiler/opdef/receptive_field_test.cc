@@ -36,6 +36,7 @@ class Net {
   GraphBuilder& builder() { return b_; }
   Var& x() { return x_; }
 
+  // Once: it builds the graph.
   std::vector<LayerField> Fields() {
     b_.Entry("infer", {.inputs = {Var{0}}, .outputs = {{"y", x_}}});
     auto graph = b_.Build();
@@ -63,8 +64,9 @@ TEST(ReceptiveFieldTest, LeNet5) {
 TEST(ReceptiveFieldTest, AlexNet) {
   Net net;
   net.Conv(11, 4, 2).Pool(3, 2).Conv(5, 1, 2).Pool(3, 2).Conv(3, 1, 1).Conv(3, 1, 1).Conv(3, 1, 1).Pool(3, 2);
-  EXPECT_EQ(net.Last().size, 195);
-  EXPECT_EQ(net.Last().jump, 32);
+  const ReceptiveField last = net.Last();
+  EXPECT_EQ(last.size, 195);
+  EXPECT_EQ(last.jump, 32);
 }
 
 TEST(ReceptiveFieldTest, Vgg16) {
