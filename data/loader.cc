@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <numeric>
@@ -10,11 +11,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "data/sampler.h"
+#include "runtime/core/checked.h"
 
 namespace athanor {
 namespace {
 
-constexpr int64_t kMaxPrefetch = 64;
+constexpr int64_t kMaxPrefetch = 64, kMaxThreads = 64;
 
 absl::Status CheckRange(absl::string_view what, int64_t value, int64_t low, int64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
@@ -22,9 +24,9 @@ absl::Status CheckRange(absl::string_view what, int64_t value, int64_t low, int6
 }
 
 // An exception would end the process: it is not the consumer's thread.
-absl::Status Read(SampleSource& source, int64_t sample, absl::Span<float> features, int32_t* label) {
+absl::Status Read(const SampleSource& source, int64_t sample, int64_t epoch, absl::Span<const TensorView> out) {
   try {
-    return source.Read(sample, features, label);
+    return source.Read(sample, epoch, out);
   } catch (const std::exception& e) {
     return MakeError(ErrorClass::kData, "exception: %s", e.what());
   } catch (...) {
@@ -32,17 +34,24 @@ absl::Status Read(SampleSource& source, int64_t sample, absl::Span<float> featur
   }
 }
 
+// Points each view at row `row` of its field.
+void PointAtRow(std::vector<Tensor>& fields, int64_t row, std::vector<TensorView>* views) {
+  for (size_t f = 0; f < fields.size(); ++f) {
+    (*views)[f].data = static_cast<char*>(fields[f].data()) + row * (*views)[f].bytes;
+  }
+}
+
 }  // namespace
 
-BatchLoader::BatchLoader(std::unique_ptr<SampleSource> source, const LoaderOptions& options)
+BatchLoader::BatchLoader(std::shared_ptr<const SampleSource> source, const LoaderOptions& options)
     : source_(std::move(source)), options_(options) {}
 
-absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(std::unique_ptr<SampleSource> source,
+absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(std::shared_ptr<const SampleSource> source,
                                                                  const LoaderOptions& options) {
   std::unique_ptr<BatchLoader> loader(new BatchLoader(std::move(source), options));
   try {
     ATH_RETURN_IF_ERROR(loader->Prepare());
-    loader->thread_ = std::thread(&BatchLoader::Run, loader.get());
+    for (auto& views : loader->views_) loader->threads_.emplace_back(&BatchLoader::Run, loader.get(), &views);
   } catch (const std::bad_alloc&) {
     return MakeError(ErrorClass::kLimit, "loader: no memory for the order of %d samples", loader->source_->size());
   } catch (const std::system_error& e) {
@@ -64,7 +73,7 @@ BatchLoader::~BatchLoader() {
     stop_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 absl::Status BatchLoader::Prepare() {
@@ -72,22 +81,33 @@ absl::Status BatchLoader::Prepare() {
   if (n < 1) return MakeError(ErrorClass::kData, "loader: there are no samples");
   ATH_RETURN_IF_ERROR(CheckRange("batch_size", batch, 1, int64_t{1} << 31));
   ATH_RETURN_IF_ERROR(CheckRange("prefetch", options_.prefetch, 1, kMaxPrefetch));
+  ATH_RETURN_IF_ERROR(CheckRange("threads", options_.threads, 1, kMaxThreads));
   if (options_.drop_last && n < batch) {
     return MakeError(ErrorClass::kData, "loader: %d samples do not fill one batch of %d", n, batch);
   }
   batches_per_epoch_ = n / batch + (!options_.drop_last && n % batch != 0 ? 1 : 0);
   ATH_RETURN_IF_ERROR(CheckRange("first_epoch", options_.first_epoch, 0, int64_t{1} << 62));
   ATH_RETURN_IF_ERROR(CheckRange("first_batch", options_.first_batch, 0, batches_per_epoch_));
+  const int64_t epochs = std::max<int64_t>(0, options_.end_epoch - options_.first_epoch);
+  total_ = std::max<int64_t>(0, CheckedMul(epochs, batches_per_epoch_).value_or(INT64_MAX) - options_.first_batch);
 
-  Shape shape = source_->sample_shape();
-  ATH_ASSIGN_OR_RETURN(sample_elements_, NumElements(shape));
-  shape.insert(shape.begin(), batch);
   order_.resize(n);
   std::iota(order_.begin(), order_.end(), int64_t{0});
-  slots_.resize(options_.prefetch + 1);  // one more is the consumer's
-  for (Batch& slot : slots_) {
-    ATH_ASSIGN_OR_RETURN(slot.features, Tensor::Create(DType::kF32, shape));
-    ATH_ASSIGN_OR_RETURN(slot.labels, Tensor::Create(DType::kS32, {batch}));
+  slots_.resize(std::max(options_.prefetch, options_.threads) + 1);  // one more is the consumer's
+  std::vector<TensorView> views;
+  for (const FieldSpec& field : source_->fields()) {
+    ATH_ASSIGN_OR_RETURN(const int64_t bytes, NumBytes(field.dtype, field.shape));
+    views.push_back({field.dtype, field.shape, nullptr, bytes});
+  }
+  views_.assign(options_.threads, views);
+  for (Slot& slot : slots_) {
+    slot.samples.reserve(std::min(batch, n));
+    for (const FieldSpec& field : source_->fields()) {
+      Shape shape = field.shape;
+      shape.insert(shape.begin(), batch);
+      ATH_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(field.dtype, shape));
+      slot.batch.fields.push_back(std::move(tensor));
+    }
   }
   return absl::OkStatus();
 }
@@ -98,65 +118,73 @@ absl::StatusOr<const Batch*> BatchLoader::Next() {
     released_ = taken_;
     changed_.notify_all();
   }
-  if (made_ == taken_ && !ended_) {
+  if (taken_ == total_) return nullptr;
+  Slot& slot = slots_[taken_ % slots_.size()];
+  if (slot.number != taken_) {
     const auto start = std::chrono::steady_clock::now();
-    changed_.wait(lock, [this] { return made_ > taken_ || ended_; });
+    changed_.wait(lock, [&] { return slot.number == taken_; });
     seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  if (made_ > taken_) return &slots_[taken_++ % slots_.size()];
-  if (!status_.ok()) return status_;
-  return nullptr;
+  // A batch that failed is never taken, so the error stays.
+  if (!slot.status.ok()) return slot.status;
+  ++taken_;
+  return &slot.batch;
 }
 
-void BatchLoader::Run() {
-  absl::Status status = MakeAll();
-  std::lock_guard<std::mutex> lock(mutex_);
-  status_ = std::move(status);
-  ended_ = true;
-  changed_.notify_all();
-}
-
-absl::Status BatchLoader::MakeAll() {
-  int64_t first = options_.first_batch;
-  for (int64_t epoch = options_.first_epoch; epoch < options_.end_epoch; ++epoch, first = 0) {
-    if (options_.shuffle) RandomPermutation(options_.seed, epoch, absl::MakeSpan(order_));
-    for (int64_t index = first; index < batches_per_epoch_; ++index) {
-      Batch* slot = WaitForFreeSlot();
-      if (slot == nullptr) return absl::OkStatus();
-      ATH_RETURN_IF_ERROR(Fill(epoch, index, slot));
-      std::lock_guard<std::mutex> lock(mutex_);
-      ++made_;
-      changed_.notify_all();
-    }
+void BatchLoader::Run(std::vector<TensorView>* views) {
+  for (int64_t number = Claim(); number >= 0; number = Claim()) {
+    Slot& slot = slots_[number % slots_.size()];
+    absl::Status status = Fill(&slot, views);
+    std::lock_guard<std::mutex> lock(mutex_);
+    failed_ |= !status.ok();
+    slot.status = std::move(status);
+    slot.number = number;
+    changed_.notify_all();
   }
-  return absl::OkStatus();
 }
 
-// nullptr when the loader is being destroyed.
-Batch* BatchLoader::WaitForFreeSlot() {
-  std::unique_lock<std::mutex> lock(mutex_);
+// The number of the batch that the caller is to make, its slot told what to hold; -1 when there is no more to do.
+// Batches are claimed in order, so when one failed those before it are made or being made.
+int64_t BatchLoader::Claim() {
+  std::lock_guard<std::mutex> lock(claim_mutex_);
+  if (claimed_ == total_ || !WaitForFreeSlot()) return -1;
+  Slot& slot = slots_[claimed_ % slots_.size()];
+  const int64_t position = options_.first_batch + claimed_;
+  Batch& batch = slot.batch;
+  batch.epoch = options_.first_epoch + position / batches_per_epoch_;
+  batch.index = position % batches_per_epoch_;
+  if (options_.shuffle && batch.epoch != order_epoch_) {
+    RandomPermutation(options_.seed, batch.epoch, absl::MakeSpan(order_));
+    order_epoch_ = batch.epoch;
+  }
+  const int64_t start = batch.index * options_.batch_size, n = order_.size();
+  batch.size = std::min(options_.batch_size, n - start);
+  slot.samples.assign(order_.begin() + start, order_.begin() + start + batch.size);
+  return claimed_++;
+}
+
+// False when no more batches are to be made.
+bool BatchLoader::WaitForFreeSlot() {
   const int64_t n = slots_.size();
-  changed_.wait(lock, [&] { return made_ - released_ < n || stop_; });
-  return stop_ ? nullptr : &slots_[made_ % n];
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [&] { return claimed_ - released_ < n || stop_ || failed_; });
+  return !stop_ && !failed_;
 }
 
-absl::Status BatchLoader::Fill(int64_t epoch, int64_t index, Batch* batch) {
-  const int64_t start = index * options_.batch_size;
-  const int64_t n = order_.size();
-  batch->epoch = epoch;
-  batch->index = index;
-  batch->size = std::min(options_.batch_size, n - start);
-  absl::Span<float> features = batch->features.as<float>();
-  absl::Span<int32_t> labels = batch->labels.as<int32_t>();
-  for (int64_t i = 0; i < batch->size && !stop_; ++i) {
-    const int64_t sample = order_[start + i];
-    absl::Status status = Read(*source_, sample, features.subspan(i * sample_elements_, sample_elements_), &labels[i]);
+absl::Status BatchLoader::Fill(Slot* slot, std::vector<TensorView>* views) const {
+  Batch& batch = slot->batch;
+  for (int64_t i = 0; i < batch.size && !stop_; ++i) {
+    PointAtRow(batch.fields, i, views);
+    absl::Status status = Read(*source_, slot->samples[i], batch.epoch, *views);
     if (!status.ok()) {
-      return AddContext(status, absl::StrCat("epoch ", epoch, ", batch ", index, ", sample ", sample));
+      return AddContext(status,
+                        absl::StrCat("epoch ", batch.epoch, ", batch ", batch.index, ", sample ", slot->samples[i]));
     }
   }
-  std::fill(features.begin() + batch->size * sample_elements_, features.end(), 0.0f);
-  std::fill(labels.begin() + batch->size, labels.end(), 0);
+  for (size_t f = 0; f < batch.fields.size(); ++f) {
+    const int64_t used = batch.size * (*views)[f].bytes;
+    std::memset(static_cast<char*>(batch.fields[f].data()) + used, 0, batch.fields[f].bytes() - used);
+  }
   return absl::OkStatus();
 }
 

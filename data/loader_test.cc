@@ -57,8 +57,8 @@ struct Seen {
 };
 
 Seen Copy(const Batch& b) {
-  absl::Span<const float> x = b.features.as<float>();
-  absl::Span<const int32_t> y = b.labels.as<int32_t>();
+  absl::Span<const float> x = b.fields[0].as<float>();
+  absl::Span<const int32_t> y = b.fields[1].as<int32_t>();
   return {b.epoch, b.index, b.size, {x.begin(), x.end()}, {y.begin(), y.end()}};
 }
 
@@ -75,20 +75,20 @@ class FaultySource : public SampleSource {
  public:
   FaultySource(int64_t at, std::function<absl::Status()> fault) : at_(at), fault_(std::move(fault)) {}
   int64_t size() const override { return 100; }
-  Shape sample_shape() const override { return {1}; }
-  absl::Status Read(int64_t index, absl::Span<float> features, int32_t* label) override {
-    features[0] = static_cast<float>(index);
-    *label = 0;
+  const std::vector<FieldSpec>& fields() const override { return fields_; }
+  absl::Status Read(int64_t index, int64_t, absl::Span<const TensorView> out) const override {
+    out[0].as<float>()[0] = static_cast<float>(index);
     return index == at_ ? fault_() : absl::OkStatus();
   }
 
  private:
+  const std::vector<FieldSpec> fields_ = {{"x", DType::kF32, {1}}};
   int64_t at_;
   std::function<absl::Status()> fault_;
 };
 
-std::unique_ptr<BatchLoader> Faulty(int64_t at, std::function<absl::Status()> fault) {
-  LoaderOptions options{.batch_size = 10, .shuffle = false, .end_epoch = 2};
+std::unique_ptr<BatchLoader> Faulty(int64_t at, std::function<absl::Status()> fault, int64_t threads = 1) {
+  LoaderOptions options{.batch_size = 10, .shuffle = false, .end_epoch = 2, .threads = threads};
   return BatchLoader::Create(std::make_unique<FaultySource>(at, std::move(fault)), options).value();
 }
 
@@ -115,13 +115,16 @@ TEST(BatchLoaderTest, ShufflesByThePermutationOfTheEpoch) {
   }
 }
 
-TEST(BatchLoaderTest, BatchesDependOnTheOptionsAloneNotOnPrefetching) {
+TEST(BatchLoaderTest, BatchesDependOnTheOptionsAloneNotOnPrefetchingOrThreads) {
   Dataset d = Numbered(103);
   LoaderOptions options{.batch_size = 8, .seed = 5, .end_epoch = 3};
   std::vector<Seen> expected = ReadAll(d, options);
   for (int64_t prefetch : {1, 3, 64}) {
-    options.prefetch = prefetch;
-    EXPECT_EQ(ReadAll(d, options), expected);
+    for (int64_t threads : {1, 2, 4}) {
+      options.prefetch = prefetch;
+      options.threads = threads;
+      EXPECT_EQ(ReadAll(d, options), expected);
+    }
   }
   options.seed = 6;
   EXPECT_NE(ReadAll(d, options), expected);
@@ -143,26 +146,67 @@ TEST(BatchLoaderTest, ResumedAnywhereItGivesTheVeryBatchesThatWereLeft) {
   EXPECT_EQ(ReadAll(d, options), std::vector<Seen>(whole.begin() + 10, whole.end()));
 }
 
+// Fields of several types and shapes; the content tells the sample and the epoch.
+class ManyFields : public SampleSource {
+ public:
+  int64_t size() const override { return 7; }
+  const std::vector<FieldSpec>& fields() const override { return fields_; }
+  absl::Status Read(int64_t index, int64_t epoch, absl::Span<const TensorView> out) const override {
+    EXPECT_EQ(out.size(), 3u);
+    for (int i = 0; i < 3; ++i) out[0].as<int32_t>()[i] = static_cast<int32_t>(100 * epoch + 10 * index + i);
+    out[1].as<uint8_t>()[0] = static_cast<uint8_t>(index);
+    out[2].as<float>()[3] = static_cast<float>(index) / 2;
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::vector<FieldSpec> fields_ = {
+      {"source", DType::kS32, {3}}, {"flag", DType::kU8, {}}, {"labels", DType::kF32, {2, 2}}};
+};
+
+TEST(BatchLoaderTest, HasTheFieldsOfItsSource) {
+  auto loader = BatchLoader::Create(std::make_shared<ManyFields>(),
+                                    {.batch_size = 3, .shuffle = false, .end_epoch = 2, .threads = 2})
+                    .value();
+  ASSERT_EQ(loader->fields().size(), 3u);
+  EXPECT_EQ(FindField(loader->fields(), "labels"), 2);
+  EXPECT_EQ(FindField(loader->fields(), "x"), -1);
+  for (int64_t number = 0; number < 6; ++number) {
+    const Batch* batch = loader->Next().value();
+    ASSERT_EQ(batch->fields.size(), 3u);
+    EXPECT_EQ(batch->fields[0].shape(), (Shape{3, 3}));
+    EXPECT_EQ(batch->fields[1].shape(), (Shape{3}));
+    EXPECT_EQ(batch->fields[2].shape(), (Shape{3, 2, 2}));
+    EXPECT_EQ(batch->size, number % 3 == 2 ? 1 : 3);
+    for (int64_t row = 0; row < 3; ++row) {
+      const int64_t sample = number % 3 * 3 + row, there = row < batch->size ? 1 : 0;
+      EXPECT_EQ(batch->fields[0].as<int32_t>()[3 * row + 2], there * (number / 3 * 100 + 10 * sample + 2));
+      EXPECT_EQ(batch->fields[1].as<uint8_t>()[row], there * sample);
+      EXPECT_EQ(batch->fields[2].as<float>()[4 * row + 3], static_cast<float>(there * sample) / 2);
+    }
+  }
+}
+
 TEST(BatchLoaderTest, NormalizesBytes) {
   Dataset d = Numbered(2);
   d.features = Tensor::Of<uint8_t>({2, 1, 1, 2}, {0, 255, 51, 102});
   auto loader = BatchLoader::Create(d, Normalization::ScaleBy255(), {.batch_size = 2, .shuffle = false}).value();
   const Batch* batch = loader->Next().value();
-  EXPECT_EQ(batch->features.shape(), (Shape{2, 1, 1, 2}));
+  EXPECT_EQ(batch->fields[0].shape(), (Shape{2, 1, 1, 2}));
   EXPECT_EQ(Copy(*batch).features, (std::vector<float>{0, 1, 51 * (1.0f / 255.0f), 102 * (1.0f / 255.0f)}));
 }
 
 TEST(BatchLoaderTest, AllocatesNothingAfterItsStart) {
   Dataset d = Numbered(1000);
-  auto loader = BatchLoader::Create(d, {}, {.batch_size = 8, .end_epoch = 20}).value();
+  auto loader = BatchLoader::Create(d, {}, {.batch_size = 8, .end_epoch = 20, .threads = 2}).value();
   std::set<const void*> buffers;
-  for (int i = 0; i < 10; ++i) buffers.insert(loader->Next().value()->features.data());
+  for (int i = 0; i < 10; ++i) buffers.insert(loader->Next().value()->fields[0].data());
   EXPECT_LE(buffers.size(), 3u);  // prefetch + 1
   const int64_t before = allocations;
   bool same_buffers = true;
   int64_t batches = 10;
   while (const Batch* batch = loader->Next().value()) {
-    same_buffers &= buffers.count(batch->features.data()) == 1;
+    same_buffers &= buffers.count(batch->fields[0].data()) == 1;
     ++batches;
   }
   EXPECT_EQ(allocations - before, 0);
@@ -172,7 +216,7 @@ TEST(BatchLoaderTest, AllocatesNothingAfterItsStart) {
 
 TEST(BatchLoaderTest, TheConsumersBatchIsNotOverwrittenWhileItIsUsed) {
   Dataset d = Numbered(200);
-  auto loader = BatchLoader::Create(d, {}, {.batch_size = 4, .shuffle = false}).value();
+  auto loader = BatchLoader::Create(d, {}, {.batch_size = 4, .shuffle = false, .threads = 3}).value();
   for (int64_t i = 0; i < 20; ++i) {
     const Batch* batch = loader->Next().value();
     Seen first = Copy(*batch);
@@ -185,16 +229,45 @@ TEST(BatchLoaderTest, TheConsumersBatchIsNotOverwrittenWhileItIsUsed) {
 TEST(BatchLoaderTest, EndsAtAnyTime) {
   Dataset d = Numbered(1000);
   for (int taken : {0, 1, 7}) {
-    auto loader = BatchLoader::Create(d, {}, {.batch_size = 3, .end_epoch = 1000000}).value();
+    auto loader = BatchLoader::Create(d, {}, {.batch_size = 3, .end_epoch = 1000000, .threads = 1 + taken}).value();
     for (int i = 0; i < taken; ++i) EXPECT_TRUE(loader->Next().ok());
   }
 }
 
 TEST(BatchLoaderTest, AnErrorComesBehindTheGoodBatchesAndStays) {
-  auto loader = Faulty(37, [] { return MakeError(ErrorClass::kData, "cats/37.png: broken PNG"); });
-  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(loader->Next().value()->index, i);
-  for (int time = 0; time < 2; ++time) {
-    ExpectError(loader->Next().status(), "DATA", "DATA: epoch 0, batch 3, sample 37: cats/37.png: broken PNG");
+  for (int64_t threads : {1, 4}) {
+    auto loader = Faulty(37, [] { return MakeError(ErrorClass::kData, "cats/37.png: broken PNG"); }, threads);
+    for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(loader->Next().value()->index, i);
+    for (int time = 0; time < 2; ++time) {
+      ExpectError(loader->Next().status(), "DATA", "DATA: epoch 0, batch 3, sample 37: cats/37.png: broken PNG");
+    }
+  }
+}
+
+// Every sample from 25 on is bad, and the later ones are found first.
+class ManyFaults : public SampleSource {
+ public:
+  int64_t size() const override { return 100; }
+  const std::vector<FieldSpec>& fields() const override { return fields_; }
+  absl::Status Read(int64_t index, int64_t, absl::Span<const TensorView>) const override {
+    if (index < 25) {
+      if (index >= 20) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      return absl::OkStatus();
+    }
+    return MakeError(ErrorClass::kData, "bad.csv:%d", index);
+  }
+
+ private:
+  const std::vector<FieldSpec> fields_ = {{"x", DType::kF32, {1}}};
+};
+
+TEST(BatchLoaderTest, TheErrorOfTheEarliestBatchIsGiven) {
+  for (int64_t threads : {1, 2, 4}) {
+    auto loader = BatchLoader::Create(std::make_shared<ManyFaults>(),
+                                      {.batch_size = 10, .shuffle = false, .threads = threads})
+                      .value();
+    for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(loader->Next().value()->index, i);
+    ExpectError(loader->Next().status(), "DATA", "DATA: epoch 0, batch 2, sample 25: bad.csv:25");
   }
 }
 
@@ -230,11 +303,14 @@ TEST(BatchLoaderTest, RefusesOptionsThatDoNotFit) {
   ExpectError(create({.batch_size = 0}), "REQ", "loader: batch_size is 0");
   ExpectError(create({.batch_size = -3}), "REQ", "batch_size is -3");
   ExpectError(create({.prefetch = 0}), "REQ", "prefetch is 0, it must be 1 .. 64");
+  ExpectError(create({.threads = 0}), "REQ", "threads is 0, it must be 1 .. 64");
+  ExpectError(create({.threads = 65}), "REQ", "threads is 65");
   ExpectError(create({.first_epoch = -1}), "REQ", "first_epoch is -1");
   ExpectError(create({.batch_size = 4, .first_batch = 4}), "REQ", "first_batch is 4, it must be 0 .. 3");
   ExpectError(create({.batch_size = 11, .drop_last = true}), "DATA", "10 samples do not fill one batch of 11");
   EXPECT_TRUE(create({.batch_size = 11}).ok());
   EXPECT_TRUE(ReadAll(d, {.first_epoch = 3, .end_epoch = 3}).empty());
+  EXPECT_TRUE(ReadAll(d, {.first_epoch = 3, .end_epoch = 1}).empty());
 }
 
 TEST(BatchLoaderTest, RefusesDataThatIsNotSound) {

@@ -133,8 +133,11 @@ absl::StatusOr<TestSetResult> PredictTestSet(const Dataset& data, const Attribut
   ATH_ASSIGN_OR_RETURN(Tensor x, Tensor::Create(DType::kF32, data.features.shape()));
   const int64_t each = x.num_elements() / data.size();
   for (int64_t i = 0; i < data.size(); ++i) {
-    int32_t label;
-    ATH_RETURN_IF_ERROR(source->Read(i, x.as<float>().subspan(i * each, each), &label));
+    int32_t label = 0;
+    const TensorView fields[] = {
+        {DType::kF32, data.sample_shape(), x.as<float>().data() + i * each, each * int64_t{sizeof(float)}},
+        {DType::kS32, {}, &label, sizeof(label)}};
+    ATH_RETURN_IF_ERROR(source->Read(i, /*epoch=*/0, fields));
   }
   ATH_ASSIGN_OR_RETURN(auto results, predictor->Run(x));
   auto it = results.find("logits");

@@ -190,9 +190,9 @@ absl::Status Trainer::RunEpoch(BatchLoader* loader, Progress* progress, const st
     ATH_ASSIGN_OR_RETURN(const Batch* batch, loader->Next());
     ATH_CHECK(batch != nullptr && batch->epoch == epoch_ && batch->index == batch_index_);
     int views = batch->size == config_.batch ? 0 : 1;
-    ATH_ASSIGN_OR_RETURN(float loss, RunStep(views, batch->size, batch->features, batch->labels));
+    ATH_ASSIGN_OR_RETURN(float loss, RunStep(views, batch->size, batch->fields[0], batch->fields[1]));
     const TrainViews& v = train_[views];
-    metrics.Add(v.logits.as<float>(), v.logits.shape[1], batch->labels.as<int32_t>().subspan(0, batch->size));
+    metrics.Add(v.logits.as<float>(), v.logits.shape[1], batch->fields[1].as<int32_t>().subspan(0, batch->size));
     loss_sum += static_cast<double>(loss) * batch->size;
     ++batch_index_;
     double rate = metrics.samples() / std::max(1e-9, Seconds(start));
@@ -230,10 +230,10 @@ absl::Status Trainer::Evaluate(const Dataset& dataset, double* loss, double* acc
   for (;;) {
     ATH_ASSIGN_OR_RETURN(const Batch* batch, loader->Next());
     if (batch == nullptr) break;
-    std::memcpy(x.data, batch->features.data(), x.bytes);
-    std::memcpy(labels.data, batch->labels.data(), labels.bytes);
+    std::memcpy(x.data, batch->fields[0].data(), x.bytes);
+    std::memcpy(labels.data, batch->fields[1].data(), labels.bytes);
     ATH_RETURN_IF_ERROR(session_->Run(evaluate_));
-    metrics.Add(logits.as<float>(), logits.shape[1], batch->labels.as<int32_t>().subspan(0, batch->size));
+    metrics.Add(logits.as<float>(), logits.shape[1], batch->fields[1].as<int32_t>().subspan(0, batch->size));
   }
   *loss = metrics.loss();
   *accuracy = metrics.accuracy();

@@ -383,6 +383,34 @@ void RegisterOthers() {
   norm.traits.norm_of_gradients = true;
   OpRegistry::Get().Register(std::move(norm));
 
+  OpDef accumulate = Make("T.Accumulate", {{"sum", ""}, {"grad", ""}, {"share", ""}, {"param", "", true}},
+                          {{"sum", ""}, {"total", "", true}});
+  accumulate.infer = [](InferContext& c) {
+    for (int i : {0, 1}) c.SetOutput(i, c.Input(0));
+    return absl::OkStatus();
+  };
+  accumulate.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  accumulate.traits.accumulates_parts = true;
+  OpRegistry::Get().Register(std::move(accumulate));
+
+  OpDef average = Make("T.Average", {{"average", ""}, {"param", ""}, {"step", ""}}, {{"average", ""}});
+  average.attributes = {{"decay", AttrType::kFloat, "", std::nullopt, 0.0, 1.0},
+                        {"warmup", AttrType::kBool, "", AttrValue(false)}};
+  average.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  average.traits.averages_parameters = true;
+  OpRegistry::Get().Register(std::move(average));
+
+  OpDef statistics = Make("T.Statistics", {{"x", ""}, {"minus", "", true}}, {{"statistics", ""}});
+  statistics.attributes = {{"axis", AttrType::kInt, "", AttrValue(int64_t{-1})},
+                           {"bounds", AttrType::kFloats, "", AttrValue(Floats{})}};
+  statistics.infer = [](InferContext& c) {
+    c.SetOutput(0, TensorType(DType::kF32, {9}));
+    return absl::OkStatus();
+  };
+  statistics.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  statistics.traits.gives_statistics = true;
+  OpRegistry::Get().Register(std::move(statistics));
+
   OpDef sgd = Make("T.Sgd", {{"w", ""}, {"dw", ""}, {"lr", ""}}, {{"w", ""}});
   sgd.traits.optimizer = true;
   sgd.traits.optimizer_scalars = {"lr"};
