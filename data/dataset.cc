@@ -19,9 +19,19 @@ void Widen(absl::Span<const T> in, absl::Span<int32_t> out) {
   std::copy(in.begin(), in.end(), out.begin());
 }
 
+absl::Status Narrow(absl::Span<const int64_t> in, absl::string_view name, absl::Span<int32_t> out) {
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i] < 0 || in[i] >= kMaxClasses) {
+      return MakeError(ErrorClass::kData, "%s: sample %d has the label %d, outside 0 .. %d", name, i, in[i],
+                       kMaxClasses - 1);
+    }
+    out[i] = static_cast<int32_t>(in[i]);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Tensor> LabelsToS32(const Tensor& labels, absl::string_view name) {
-  bool integer = labels.dtype() == DType::kU8 || labels.dtype() == DType::kS8 || labels.dtype() == DType::kS32;
-  if (labels.shape().size() != 1 || !integer) {
+  if (labels.shape().size() != 1 || !IsInteger(labels.dtype())) {
     return MakeError(ErrorClass::kData, "%s: holds %s%s, not labels (integers, one dimension)", name,
                      DTypeName(labels.dtype()), ShapeToString(labels.shape()));
   }
@@ -29,6 +39,7 @@ absl::StatusOr<Tensor> LabelsToS32(const Tensor& labels, absl::string_view name)
   if (labels.dtype() == DType::kU8) Widen(labels.as<uint8_t>(), out.as<int32_t>());
   if (labels.dtype() == DType::kS8) Widen(labels.as<int8_t>(), out.as<int32_t>());
   if (labels.dtype() == DType::kS32) Widen(labels.as<int32_t>(), out.as<int32_t>());
+  if (labels.dtype() == DType::kS64) ATH_RETURN_IF_ERROR(Narrow(labels.as<int64_t>(), name, out.as<int32_t>()));
   return out;
 }
 
@@ -57,6 +68,25 @@ absl::Status CheckFeatures(const Tensor& features, absl::string_view name) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
       return MakeError(ErrorClass::kData, "%s: sample %d: feature %d is %f", name, i / per_sample, i % per_sample,
+                       values[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTargets(const Dataset& d) {
+  const Shape& shape = d.targets.shape();
+  if (d.targets.dtype() != DType::kF32 || shape.size() != 2 || shape[0] != d.size() || shape[1] < 1) {
+    return MakeError(ErrorClass::kData, "%s: the targets are %s%s, not f32[%d,outputs]", d.name,
+                     DTypeName(d.targets.dtype()), ShapeToString(shape), d.size());
+  }
+  if (d.labels.dtype() != DType::kUndefined || d.classes != 0 || !d.class_names.empty()) {
+    return MakeError(ErrorClass::kData, "%s: there are labels or classes and also targets", d.name);
+  }
+  absl::Span<const float> values = d.targets.as<float>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      return MakeError(ErrorClass::kData, "%s: sample %d: target %d is %f", d.name, i / shape[1], i % shape[1],
                        values[i]);
     }
   }
@@ -93,6 +123,7 @@ Shape Dataset::sample_shape() const {
 
 absl::Status CheckDataset(const Dataset& d) {
   ATH_RETURN_IF_ERROR(CheckFeatures(d.features, d.name));
+  if (d.has_targets()) return CheckTargets(d);
   if (d.labels.dtype() != DType::kS32 || d.labels.shape() != Shape{d.size()}) {
     return MakeError(ErrorClass::kData, "%s: the labels are %s%s, not s32[%d]", d.name, DTypeName(d.labels.dtype()),
                      ShapeToString(d.labels.shape()), d.size());
@@ -108,6 +139,7 @@ absl::Status CheckDataset(const Dataset& d) {
 
 std::vector<int64_t> ClassCounts(const Dataset& dataset) {
   std::vector<int64_t> counts(dataset.classes);
+  if (dataset.has_targets()) return counts;
   for (int32_t label : dataset.labels.as<int32_t>()) ++counts[label];
   return counts;
 }

@@ -15,13 +15,15 @@ namespace athanor {
 struct Dataset {
   std::string name;                      // for messages and reports
   Tensor features;                       // u8 or f32 [samples, ...]; images are [samples, channels, height, width]
-  Tensor labels;                         // s32 [samples], 0 .. classes-1
-  int64_t classes = 0;                   // >= 1
+  Tensor labels;                         // s32 [samples], 0 .. classes-1; none if there are targets
+  int64_t classes = 0;                   // >= 1; 0 if there are targets
+  Tensor targets;                        // of a regression: f32 [samples, outputs]; otherwise none
   std::vector<std::string> class_names;  // one for each class, or none
 
   int64_t size() const { return features.shape().empty() ? 0 : features.shape()[0]; }
   // Of one sample; a scalar's if the features are [samples].
   Shape sample_shape() const;
+  bool has_targets() const { return targets.dtype() != DType::kUndefined; }
 };
 
 struct TrainTest {
@@ -29,15 +31,15 @@ struct TrainTest {
 };
 
 // DATA error naming the data set, the sample and the value, unless: there is a sample, no sample is empty, dtypes and
-// counts are as above, every label is in range and every f32 feature finite.
+// counts are as above, every label is in range and every f32 feature and target finite.
 absl::Status CheckDataset(const Dataset& dataset);
 
-// How many samples each class has; the data set is sound.
+// How many samples each class has; the data set is sound. None for a regression.
 std::vector<int64_t> ClassCounts(const Dataset& dataset);
 
-// A data set of images u8 or f32 [n,height,width] or [n, ...] and labels u8, s8 or s32 [n]. [n,height,width] becomes
-// [n,1,height,width]. `classes` 0: the highest label + 1. The names are those of the files, for messages.
-// DATA error naming the file, the sample and the value.
+// A data set of images u8 or f32 [n,height,width] or [n, ...] and labels of any integer dtype [n]. [n,height,width]
+// becomes [n,1,height,width]. `classes` 0: the highest label + 1. The names are those of the files, for messages. DATA
+// error naming the file, the sample and the value.
 absl::StatusOr<Dataset> MakeDataset(Tensor images, absl::string_view images_name, const Tensor& labels,
                                     absl::string_view labels_name, int64_t classes);
 

@@ -127,6 +127,36 @@ TEST(MakeDatasetTest, RefusesWildLabels) {
   ExpectError(make(Tensor::Of<float>({2}, {0, 1})), "DATA", "y: holds f32[2], not labels");
 }
 
+TEST(MakeDatasetTest, TakesLabelsOf64Bits) {
+  auto make = [](const Tensor& labels) { return MakeDataset(Images(2), "x", labels, "y", 0); };
+  EXPECT_EQ(make(Tensor::Of<int64_t>({2}, {0, 3}))->labels.as<int32_t>(), absl::MakeConstSpan({0, 3}));
+  ExpectError(make(Tensor::Of<int64_t>({2}, {0, int64_t{1} << 32})).status(), "DATA",
+              "sample 1 has the label 4294967296");
+}
+
+TEST(CheckDatasetTest, ARegressionHasTargetsInsteadOfLabels) {
+  auto sound = [] {
+    Dataset d;
+    d.name = "d";
+    d.features = Tensor::Of<float>({2, 2}, {1, 2, 3, 4});
+    d.targets = Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+    return d;
+  };
+  EXPECT_TRUE(CheckDataset(sound()).ok());
+  EXPECT_TRUE(ClassCounts(sound()).empty());
+  Dataset d = sound();
+  d.targets.as<float>()[4] = std::numeric_limits<float>::infinity();
+  ExpectError(CheckDataset(d), "DATA", "d: sample 1: target 1 is inf");
+  for (const Shape& shape : {Shape{1, 6}, Shape{6}, Shape{3, 2}}) {
+    d = sound();
+    ASSERT_TRUE(d.targets.Reshape(shape).ok());
+    ExpectError(CheckDataset(d), "DATA", "not f32[2,outputs]");
+  }
+  d = sound();
+  d.classes = 2;
+  ExpectError(CheckDataset(d), "DATA", "labels or classes and also targets");
+}
+
 TEST(CheckDatasetTest, RefusesWhatIsNotSound) {
   auto sound = [] {
     Dataset d;

@@ -12,6 +12,9 @@ inline constexpr int64_t kMaxDataFileBytes = int64_t{16} << 30;
 inline constexpr int64_t kMaxImageSide = 16384;
 inline constexpr int64_t kMaxImageBytes = int64_t{256} << 20;
 inline constexpr int64_t kMaxImageFileBytes = int64_t{256} << 20;
+// Bytes that one byte of an image in a zip archive may decode to, once the image has more than a MiB: images are
+// compressed by themselves.
+inline constexpr int64_t kMaxImageZipRatio = 100;
 // Classes of a data set.
 inline constexpr int64_t kMaxClasses = int64_t{1} << 20;
 

@@ -21,7 +21,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr absl::string_view kMagic = "\x93NUMPY";
-constexpr size_t kMaxHeaderText = 64 << 10;
+constexpr size_t kMaxHeaderText = kNpyHeaderBytes - 12;
 
 struct TypeText {
   absl::string_view text;  // without the byte order
@@ -210,13 +210,31 @@ absl::Status CheckBools(absl::string_view elements) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Tensor> Parse(absl::string_view bytes) {
-  ATH_ASSIGN_OR_RETURN(absl::string_view text, TakeHeaderText(&bytes));
-  ATH_ASSIGN_OR_RETURN(Header h, HeaderParser(text).Parse());
+absl::StatusOr<int64_t> ElementBytes(const Header& h) {
   absl::StatusOr<int64_t> needed = NumBytes(h.dtype, h.shape);
   if (!needed.ok()) {
     return MakeError(ErrorClass::kData, "the size of the declared shape %s overflows", ShapeToString(h.shape));
   }
+  return needed;
+}
+
+absl::StatusOr<int64_t> FileBytes(absl::string_view start) {
+  absl::string_view rest = start;
+  ATH_ASSIGN_OR_RETURN(absl::string_view text, TakeHeaderText(&rest));
+  ATH_ASSIGN_OR_RETURN(Header h, HeaderParser(text).Parse());
+  ATH_ASSIGN_OR_RETURN(int64_t elements, ElementBytes(h));
+  const std::optional<int64_t> total = CheckedAdd(static_cast<int64_t>(start.size() - rest.size()), elements);
+  if (!total) {
+    return MakeError(ErrorClass::kData, "the size of the declared shape %s overflows", ShapeToString(h.shape));
+  }
+  return *total;
+}
+
+absl::StatusOr<Tensor> Parse(absl::string_view bytes) {
+  ATH_ASSIGN_OR_RETURN(absl::string_view text, TakeHeaderText(&bytes));
+  ATH_ASSIGN_OR_RETURN(Header h, HeaderParser(text).Parse());
+  absl::StatusOr<int64_t> needed = ElementBytes(h);
+  if (!needed.ok()) return needed.status();
   if (*needed != static_cast<int64_t>(bytes.size())) {
     return MakeError(ErrorClass::kData, "the header's %s%s needs %d bytes of elements, there are %d",
                      DTypeName(h.dtype), ShapeToString(h.shape), *needed, bytes.size());
@@ -233,6 +251,12 @@ absl::StatusOr<Tensor> ParseNpy(absl::string_view bytes, absl::string_view name)
   absl::StatusOr<Tensor> t = Parse(bytes);
   if (!t.ok()) return AddContext(t.status(), name);
   return t;
+}
+
+absl::StatusOr<int64_t> NpyFileBytes(absl::string_view start, absl::string_view name) {
+  absl::StatusOr<int64_t> bytes = FileBytes(start);
+  if (!bytes.ok()) return AddContext(bytes.status(), name);
+  return bytes;
 }
 
 absl::StatusOr<Tensor> ReadNpy(const std::string& path) {

@@ -6,6 +6,7 @@
 #ifndef ATHANOR_DATA_NPY_H_
 #define ATHANOR_DATA_NPY_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -19,6 +20,11 @@ namespace athanor {
 absl::StatusOr<Tensor> ParseNpy(absl::string_view bytes, absl::string_view name);
 // The same for a file; PATH error if it cannot be read.
 absl::StatusOr<Tensor> ReadNpy(const std::string& path);
+
+// How many bytes the whole file has by its header, so that they can be counted before they are read. `start` is the
+// file's first kNpyHeaderBytes, or all of it. DATA error as above.
+inline constexpr int64_t kNpyHeaderBytes = 12 + (64 << 10);
+absl::StatusOr<int64_t> NpyFileBytes(absl::string_view start, absl::string_view name);
 
 // What stands before the elements in a file of format version 1, padded so that they start at a multiple of 64 bytes.
 // DTYPE error for bf16, which NumPy does not know.

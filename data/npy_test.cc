@@ -155,5 +155,13 @@ TEST(NpyTest, FileErrorsNameTheFile) {
   ExpectError(WriteNpy(dir / "a.npy", *Tensor::Create(DType::kBF16, {1})), "DTYPE", "a.npy: NPY has no type for bf16");
 }
 
+TEST(NpyTest, TheHeaderTellsTheSizeOfTheFile) {
+  Tensor t = Tensor::Of<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  const std::string header = FormatNpyHeader(t).value();
+  EXPECT_EQ(NpyFileBytes(header, "x").value(), static_cast<int64_t>(header.size()) + 24);
+  EXPECT_EQ(NpyFileBytes(header + "elements", "x").value(), static_cast<int64_t>(header.size()) + 24);
+  ExpectError(NpyFileBytes(header.substr(0, 20), "a.npy").status(), "DATA", "a.npy: ");
+}
+
 }  // namespace
 }  // namespace athanor

@@ -1,5 +1,6 @@
 #include "data/sample_source.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace athanor {
@@ -12,7 +13,7 @@ class DatasetSource : public SampleSource {
         normalization_(normalization),
         channels_(NumChannels(dataset_->sample_shape())),
         elements_(dataset_->features.num_elements() / dataset_->size()),
-        fields_({{"x", DType::kF32, dataset_->sample_shape()}, {"labels", DType::kS32, {}}}) {}
+        fields_({{"x", DType::kF32, dataset_->sample_shape()}, LabelField(*dataset_)}) {}
 
   int64_t size() const override { return dataset_->size(); }
   const std::vector<FieldSpec>& fields() const override { return fields_; }
@@ -25,11 +26,21 @@ class DatasetSource : public SampleSource {
     } else {
       normalization_.Apply(stored.as<float>().subspan(index * elements_, elements_), channels_, x);
     }
-    out[1].as<int32_t>()[0] = dataset_->labels.as<int32_t>()[index];
+    if (dataset_->has_targets()) {
+      const int64_t outputs = dataset_->targets.shape()[1];
+      std::copy_n(dataset_->targets.as<float>().begin() + index * outputs, outputs, out[1].as<float>().begin());
+    } else {
+      out[1].as<int32_t>()[0] = dataset_->labels.as<int32_t>()[index];
+    }
     return absl::OkStatus();
   }
 
  private:
+  static FieldSpec LabelField(const Dataset& d) {
+    if (d.has_targets()) return {"targets", DType::kF32, {d.targets.shape()[1]}};
+    return {"labels", DType::kS32, {}};
+  }
+
   const std::shared_ptr<const Dataset> dataset_;
   const Normalization normalization_;
   const int64_t channels_;

@@ -46,8 +46,8 @@ class SampleSource {
 // Where `name` is in `fields`, or -1.
 int64_t FindField(absl::Span<const FieldSpec> fields, absl::string_view name);
 
-// The samples of a data set as fields "x" (f32, normalized) and "labels" (s32, a scalar). The second form does not own
-// the data set, which must outlive the source. DATA error if it is not sound (CheckDataset), ATTR error if the
+// The samples of a data set as fields "x" (f32, normalized) and "labels" (s32, a scalar), or, for a regression, "x" and
+// "targets" (f32 [outputs]). The second form does not own the data set, which must outlive the source. DATA error if it is not sound (CheckDataset), ATTR error if the
 // normalization does not fit it.
 absl::StatusOr<std::unique_ptr<SampleSource>> MakeDatasetSource(std::shared_ptr<const Dataset> dataset,
                                                                 const Normalization& normalization);
