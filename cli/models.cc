@@ -12,14 +12,14 @@ namespace {
 
 struct Flags {
   std::string name, output;
-  int64_t classes = 10;
+  int64_t classes = 0;
   uint64_t seed = 1;
 };
 
 absl::StatusOr<int> ListModels() {
   std::vector<std::vector<std::string>> rows = {{"model", "parameters", "input", "description"}};
   for (const ModelInfo& m : AllModels()) {
-    ATH_ASSIGN_OR_RETURN(Graph graph, m.build({}));
+    ATH_ASSIGN_OR_RETURN(Graph graph, BuildModel(m.name));
     const GraphEntry* infer = graph.FindEntry("infer");
     rows.push_back({m.name, WithCommas(CountParameters(graph)), graph.type(infer->inputs[0].value).ToString(), m.doc});
   }
@@ -28,7 +28,6 @@ absl::StatusOr<int> ListModels() {
 }
 
 absl::StatusOr<int> WriteOne(const Flags& flags) {
-  if (flags.classes < 1) return MakeError(ErrorClass::kReq, "classes = %d is below 1", flags.classes);
   ModelOptions options;
   options.classes = flags.classes;
   ATH_ASSIGN_OR_RETURN(Graph graph, BuildModel(flags.name, options));
