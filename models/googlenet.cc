@@ -100,8 +100,8 @@ std::vector<ModelInfo> GoogLeNetModels() {
       {"googlenet", "Inception v1: nine blocks of four parallel paths", paper, {3, 224, 224}, 1000, 6998552,
        "Caffe's bvlc_googlenet as deployed, without auxiliary heads", {"width", "dropout", "batch_norm", "auxiliary"},
        &GoogLeNet},
-      {"googlenet_cifar", "Inception v1 for 32x32: five blocks at half their width, batch norm", paper, {3, 32, 32}, 10, 0,
-       "our own form", {"width", "dropout"}, &GoogLeNetCifar},
+      {"googlenet_cifar", "Inception v1 for 32x32: five blocks at half their width, batch norm", paper, {3, 32, 32}, 10, 564402,
+       "benchmarks/peers/networks.py", {"width", "dropout"}, &GoogLeNetCifar},
   };
 }
 

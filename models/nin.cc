@@ -57,8 +57,8 @@ std::vector<ModelInfo> NinModels() {
   return {
       {"nin", "network in network: 1x1 convolutions and global average pooling in the place of fully connected layers", paper,
        {3, 224, 224}, 1000, 7595176, "the sum of the layers of Caffe's nin_imagenet", {"width", "dropout"}, &Nin},
-      {"nin_cifar", "network in network for 32x32: the paper's at half its width, batch norm", paper, {3, 32, 32}, 10, 0,
-       "our own form", {"width", "dropout"}, &NinCifar},
+      {"nin_cifar", "network in network for 32x32: the paper's at half its width, batch norm", paper, {3, 32, 32}, 10, 246900,
+       "benchmarks/peers/networks.py", {"width", "dropout"}, &NinCifar},
   };
 }
 

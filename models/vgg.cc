@@ -84,8 +84,8 @@ std::vector<ModelInfo> VggModels() {
        options, &Vgg16},
       {"vgg19", "VGG with 16 convolutions and 3 fully connected layers", paper, image, 1000, 143667240, "torchvision vgg19",
        options, &Vgg19},
-      {"vgg_cifar", "VGG-11 for 32x32: half the channels, batch norm, one fully connected layer", paper, {3, 32, 32}, 10, 0,
-       "our own form", {"width", "dropout"}, &VggCifar},
+      {"vgg_cifar", "VGG-11 for 32x32: half the channels, batch norm, one fully connected layer", paper, {3, 32, 32}, 10, 2310186,
+       "benchmarks/peers/networks.py", {"width", "dropout"}, &VggCifar},
   };
 }
 
