@@ -2,9 +2,12 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/model_flags.h"
 #include "cli/tables.h"
 #include "compiler/graph/initializers.h"
 #include "compiler/graph/model_io.h"
+#include "models/describe.h"
+#include "models/flops.h"
 #include "models/models.h"
 
 namespace athanor {
@@ -12,35 +15,48 @@ namespace {
 
 struct Flags {
   std::string name, output;
-  int64_t classes = 10;
+  ModelOptions options;
   uint64_t seed = 1;
+  bool markdown = false;
 };
 
 absl::StatusOr<int> ListModels() {
-  std::vector<std::vector<std::string>> rows = {{"model", "parameters", "input", "description"}};
+  std::vector<std::vector<std::string>> rows = {{"model", "parameters", "inference", "input", "description"}};
   for (const ModelInfo& m : AllModels()) {
-    ATH_ASSIGN_OR_RETURN(Graph graph, m.build({}));
-    const GraphEntry* infer = graph.FindEntry("infer");
-    rows.push_back({m.name, WithCommas(CountParameters(graph)), graph.type(infer->inputs[0].value).ToString(), m.doc});
+    ATH_ASSIGN_OR_RETURN(Graph graph, BuildModel(m.name));
+    const ModelNumbers n = NumbersOf(graph);
+    rows.push_back({m.name, FormatCount(n.parameters), FormatFlops(n.flops), n.input, m.doc});
   }
-  std::printf("%s", FormatTable(rows).c_str());
+  std::printf("%s\ninference: of one sample, two operations a multiply-add; docs/models.md has a card for each\n",
+              FormatTable(rows).c_str());
+  return kExitOk;
+}
+
+absl::StatusOr<int> PrintMarkdown() {
+  ATH_ASSIGN_OR_RETURN(std::string cards, ModelsMarkdown());
+  std::printf("%s", cards.c_str());
   return kExitOk;
 }
 
 absl::StatusOr<int> WriteOne(const Flags& flags) {
-  if (flags.classes < 1) return MakeError(ErrorClass::kReq, "classes = %d is below 1", flags.classes);
-  ModelOptions options;
-  options.classes = flags.classes;
-  ATH_ASSIGN_OR_RETURN(Graph graph, BuildModel(flags.name, options));
+  ATH_ASSIGN_OR_RETURN(Graph graph, BuildModel(flags.name, flags.options));
+  const ModelNumbers n = NumbersOf(graph);
   if (flags.output.empty()) {
-    std::printf("%s", LayerTable(graph, "infer").c_str());
+    std::printf("%s", LayerTable(graph, "infer", FlopsByNode(graph)).c_str());
     return kExitOk;
   }
   ATH_RETURN_IF_ERROR(InitializeVariables(&graph, flags.seed));
   ATH_RETURN_IF_ERROR(WriteModel(graph, flags.output));
-  std::printf("wrote %s: %s, %s parameters\n", flags.output.c_str(), flags.name.c_str(),
-              WithCommas(CountParameters(graph)).c_str());
+  std::printf("wrote %s: %s, %s parameters, input %s, %s a sample\n", flags.output.c_str(), flags.name.c_str(),
+              FormatCount(n.parameters).c_str(), n.input.c_str(), FormatFlops(n.flops).c_str());
   return kExitOk;
+}
+
+absl::StatusOr<int> Models(const Flags& flags) {
+  if (flags.markdown) return PrintMarkdown();
+  if (!flags.name.empty()) return WriteOne(flags);
+  if (!flags.output.empty()) return MakeError(ErrorClass::kReq, "--output needs the name of a network");
+  return ListModels();
 }
 
 }  // namespace
@@ -50,12 +66,11 @@ void AddModels(CLI::App& app, Action* action) {
   CLI::App* sub = app.add_subcommand("models", "List the networks that ship with Athanor, show one, or write it to a file");
   sub->add_option("name", flags->name, "the network to show or write; without it, all are listed");
   sub->add_option("-o,--output", flags->output, "model file (.ath) to write, with initialised weights");
-  sub->add_option("--classes", flags->classes, "number of classes")->capture_default_str();
   sub->add_option("--seed", flags->seed, "of the weights")->capture_default_str();
-  sub->footer("Example: athanor models lenet5 -o lenet5.ath");
-  sub->callback([flags, action] {
-    *action = [flags] { return flags->name.empty() ? ListModels() : WriteOne(*flags); };
-  });
+  sub->add_flag("--markdown", flags->markdown, "print the cards of docs/models.md");
+  AddModelOptions(sub, &flags->options);
+  sub->footer("Example: athanor models resnet50 -o resnet50.ath --classes 10 --input 3,64,64 --width 0.5");
+  sub->callback([flags, action] { *action = [flags] { return Models(*flags); }; });
 }
 
 }  // namespace athanor
