@@ -24,12 +24,18 @@ namespace {
 
 constexpr int64_t kPage = 4096;  // arenas are whole pages, so that what is mapped is what is printed
 
-// "infer", or "infer@N=8" where the request asks for the same entry with several sizes.
+// "infer", "evaluate.ema", "train.accumulate".
+std::string NameWithVariant(const EntryRequest& r) {
+  return absl::StrCat(r.name, r.gradients == GradientUse::kAccumulate ? ".accumulate" : "", r.use_ema ? ".ema" : "");
+}
+
+// That, or "infer@N=8" where the same is asked for with several sizes.
 std::string PlanEntryName(const EntryRequest& request, const CompileOptions& options) {
-  auto same = [&](const EntryRequest& r) { return r.name == request.name; };
-  if (std::count_if(options.entries.begin(), options.entries.end(), same) == 1) return request.name;
+  const std::string name = NameWithVariant(request);
+  auto same = [&](const EntryRequest& r) { return NameWithVariant(r) == name; };
+  if (std::count_if(options.entries.begin(), options.entries.end(), same) == 1) return name;
   auto each = [](std::string* out, const auto& item) { absl::StrAppend(out, item.first, "=", item.second); };
-  return absl::StrCat(request.name, "@", absl::StrJoin(request.symbols, ",", each));
+  return absl::StrCat(name, "@", absl::StrJoin(request.symbols, ",", each));
 }
 
 bool Wanted(const CompileOptions& options, absl::string_view stage) {
@@ -64,13 +70,24 @@ absl::Status CheckRequests(const Graph& model, const CompileOptions& options) {
   for (size_t i = 0; i < options.entries.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       const EntryRequest &a = options.entries[i], &b = options.entries[j];
-      if (a.name == b.name && a.symbols == b.symbols) {
-        return MakeError(ErrorClass::kReq, "entry \"%s\" is asked for twice with the same sizes", a.name);
+      if (NameWithVariant(a) == NameWithVariant(b) && a.symbols == b.symbols) {
+        return MakeError(ErrorClass::kReq, "entry \"%s\" is asked for twice with the same sizes", NameWithVariant(a));
       }
+    }
+    if (options.entries[i].use_ema && options.freeze_parameters) {
+      return MakeError(ErrorClass::kReq, "entry \"%s\" is to read averages, which a plan of constants has not",
+                       options.entries[i].name);
+    }
+    if (options.entries[i].gradients == GradientUse::kAccumulate && !options.accumulate_gradients) {
+      return MakeError(ErrorClass::kReq, "entry \"%s\" is to accumulate gradients, but the plan is for whole batches",
+                       options.entries[i].name);
     }
   }
   if (options.freeze_parameters && options.optimizer.has_value()) {
     return MakeError(ErrorClass::kReq, "parameters cannot be frozen in a plan that has an optimizer");
+  }
+  if (!(options.ema_decay >= 0 && options.ema_decay < 1)) {
+    return MakeError(ErrorClass::kReq, "ema_decay = %g is not in (0, 1) (0: no averages)", options.ema_decay);
   }
   for (const std::string& stage : options.dump_after) ATH_RETURN_IF_ERROR(CheckStage(stage));
   if (options.threads < 0 || options.threads > 1024) {

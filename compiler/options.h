@@ -14,10 +14,22 @@
 
 namespace athanor {
 
+// What a training entry does with its gradients: update the parameters, or keep their sum for the run that does.
+enum class GradientUse { kUpdate, kAccumulate };
+
 // One entry of the plan: an entry of the model and the sizes of its symbolic dimensions.
 struct EntryRequest {
   std::string name;                        // "train", "evaluate", "infer"
   std::map<std::string, int64_t> symbols;  // {"N": 64}; each in [1, 2^31]
+  // Only with CompileOptions::accumulate_gradients, of a training entry: "train.accumulate" in the plan. Adds its
+  // gradients to the sums and updates no parameter.
+  GradientUse gradients = GradientUse::kUpdate;
+  // Reads the averages that CompileOptions::ema_decay keeps in the place of the trained parameters: "evaluate.ema" in the
+  // plan. Not of a training entry.
+  bool use_ema = false;
+  // The outputs to keep, by name; what only others need is not computed ({"logits"}: no softmax behind it). Empty: all.
+  // A loss that is trained is computed in any case.
+  std::vector<std::string> outputs = {};
 };
 
 // Parameters whose optimizer has other attributes: {{"*.bias", "*.gamma"}, {{"weight_decay", 0.0}, {"lr_scale", 2.0}}}.
@@ -57,6 +69,16 @@ struct CompileOptions {
   std::vector<std::string> frozen;
   // Gradients become outputs "grad:<parameter>": of every entry with a loss, with or without an optimizer.
   bool gradients_as_outputs = false;
+
+  // Batches in parts: training entries get the input "batch_share", f32 [], the rows of their part over those of the whole
+  // batch (1 / k for k equal parts). Run the entry of GradientUse::kAccumulate on all parts but the last, then that of
+  // kUpdate on the last one, which clips and updates by the sum of all: for a loss that is a mean over the rows, the
+  // update of the whole batch. The sums are states "<parameter>/accumulated", zero again behind it.
+  bool accumulate_gradients = false;
+  // Each update also makes a moving average of every trained parameter, the state "<parameter>/ema": d ema + (1 - d)
+  // parameter, in the first step (input "step", 1) the parameter. In (0, 1); 0: there is none.
+  double ema_decay = 0;
+  bool ema_warmup = false;  // d is ema_decay, or (1 + step) / (10 + step) while that is smaller
 
   // Plans that never train: parameters become constants, so that they can be folded into one another.
   bool freeze_parameters = false;

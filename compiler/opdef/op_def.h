@@ -82,6 +82,10 @@ struct OpTraits {
   // Of exactly one operator ("GlobalNorm"): (tensors...) -> (norm[, scale]); with the float attribute "max_norm", scale is
   // what multiplies them to a norm of that at most.
   bool norm_of_gradients = false;
+  // Of exactly one operator ("AccumulateGradient"): (sum, grad, share, param) -> (sum[, total]) for a batch in parts.
+  bool accumulates_parts = false;
+  // Of exactly one operator ("AverageParameter"): (average, param, step) -> (average), attributes "decay" and "warmup".
+  bool averages_parameters = false;
   // Optional s64 [] inputs that add_rng_inputs gives a node in a training entry, as inputs of the entry of the same names
   // ({"seed", "step"}), and the int attribute (negative: not given) to which it gives a number of the node's own.
   std::vector<std::string> rng_inputs;

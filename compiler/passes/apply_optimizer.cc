@@ -249,6 +249,7 @@ class OptimizerAdder {
 absl::StatusOr<Graph> ApplyOptimizer(Graph graph, const CompileOptions& options) {
   ATH_ASSIGN_OR_RETURN(GraphEntry * entry, OnlyEntry(graph));
   if (!options.optimizer || !entry->training) return graph;
+  if (OnlyRequest(options).gradients == GradientUse::kAccumulate) return graph;
   ATH_ASSIGN_OR_RETURN(const OpDef* def, FindOptimizer(options.optimizer->op));
   std::vector<Gradient> gradients = TakeGradients(graph, *entry, options.gradients_as_outputs);
   if (gradients.empty()) return graph;

@@ -12,7 +12,8 @@
 
 namespace athanor {
 
-// Keeps the entry options.entries[0].name and what it needs; drops all else. GRAPH error that lists the entries.
+// Keeps the entry options.entries[0].name, of its outputs those asked for, and what they need; drops all else. GRAPH error
+// that lists the entries, REQ error that lists the outputs.
 absl::StatusOr<Graph> SelectEntry(Graph graph, const CompileOptions& options);
 
 // Gives every symbolic dimension its number from options.entries[0].symbols. REQ error naming a symbol that has none,
@@ -25,6 +26,10 @@ absl::StatusOr<Graph> InferShapes(Graph graph, const CompileOptions& options);
 
 // Sets each operator's phase attribute (OpTraits::phase_attr) to GraphEntry::training.
 absl::StatusOr<Graph> SelectPhase(Graph graph, const CompileOptions& options);
+
+// For a request with use_ema: the entry reads the state "<parameter>/ema", which starts as the parameter does, in the place
+// of every parameter that is not frozen. REQ error for a training entry, and without options.ema_decay.
+absl::StatusOr<Graph> UseAverages(Graph graph, const CompileOptions& options);
 
 // In a training entry: gives every operator that draws random numbers (OpTraits::rng_inputs) the inputs it lacks, as
 // s64 [] inputs of the entry ("seed", "step") that all share, and a stream of its own. GRAPH error where the entry has
@@ -45,6 +50,11 @@ absl::StatusOr<Graph> Expand(Graph graph, const CompileOptions& options);
 // integer on the way), REQ (a frozen pattern that matches no parameter).
 absl::StatusOr<Graph> Differentiate(Graph graph, const CompileOptions& options);
 
+// With options.optimizer and accumulate_gradients, in a training entry: every output "grad:<parameter>" is added to a new
+// state "<parameter>/accumulated", by the entry input "batch_share". GradientUse::kUpdate: the output becomes the sum, and
+// the state zeros. kAccumulate: the output goes away unless options.gradients_as_outputs.
+absl::StatusOr<Graph> AccumulateGradients(Graph graph, const CompileOptions& options);
+
 // With options.optimizer: one node of its operator for each output "grad:<parameter>", with the attributes of the
 // parameter's group, with new state variables "<parameter>/<op in lower case>.<slot>" that start as zeros, and updates of
 // both; without the slots and scalars that the operator does not use with these attributes. Scalars ("lr", "step") become
@@ -52,6 +62,10 @@ absl::StatusOr<Graph> Differentiate(Graph graph, const CompileOptions& options);
 // comes before them. The gradient outputs go away unless options.gradients_as_outputs. REQ error for a group that
 // matches no trained parameter.
 absl::StatusOr<Graph> ApplyOptimizer(Graph graph, const CompileOptions& options);
+
+// With options.ema_decay, for every parameter that the entry updates: a node that makes its average, and the update of the
+// new state "<parameter>/ema", which starts as the parameter does. They share the entry input "step".
+absl::StatusOr<Graph> AverageParameters(Graph graph, const CompileOptions& options);
 
 // Computes pure nodes whose inputs are all constant, by the reference in double. Leaves a result alone that is larger
 // than 64 MiB, or both larger than 1 MiB and than 16 times its inputs.

@@ -17,12 +17,15 @@ constexpr GraphPass kPasses[] = {
     {"fix_symbols", FixSymbols},
     {"infer_shapes", InferShapes},  // all later passes rely on checked attributes and known types
     {"select_phase", SelectPhase},
+    {"use_averages", UseAverages},
     {"add_rng_inputs", AddRngInputs},  // so that a backward operator draws its forward one's numbers again
     {"freeze_parameters", FreezeParameters},
     {"expand", Expand},  // so that what has no gradient of its own has those of its parts
     {"differentiate", Differentiate},
     {"expand_gradients", Expand},  // backward operators may expand too
+    {"accumulate_gradients", AccumulateGradients},
     {"apply_optimizer", ApplyOptimizer},
+    {"average_parameters", AverageParameters},
     {"fold_constants", FoldConstants},
     {"eliminate_common", EliminateCommon},
     {"eliminate_dead", EliminateDead},   // before fusing: a reader that is dead is no reason against it

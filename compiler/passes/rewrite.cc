@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "compiler/opdef/op_def.h"
-
 namespace athanor {
 
 absl::StatusOr<GraphEntry*> OnlyEntry(Graph& graph) {
@@ -39,6 +37,64 @@ bool MatchesPattern(absl::string_view pattern, absl::string_view text) {
     }
   }
   return pattern.find_first_not_of('*', p) == absl::string_view::npos;
+}
+
+absl::StatusOr<const OpDef*> OpWith(bool OpTraits::*trait, absl::string_view what) {
+  for (const OpDef* def : OpRegistry::Get().All()) {
+    if (def->traits.*trait) return def;
+  }
+  return MakeError(ErrorClass::kVersion, "this build has no operator that %s", what);
+}
+
+absl::StatusOr<ValueId> ScalarInput(Graph& graph, NameScope& names, const std::string& name, DType dtype) {
+  GraphEntry& entry = graph.entries[0];
+  const TensorType type(dtype, {});
+  for (const NamedValue& input : entry.inputs) {
+    if (input.name != name) continue;
+    if (graph.type(input.value) == type) return input.value;
+    return MakeError(ErrorClass::kGraph, "entry \"%s\": input \"%s\" is %s, but its update wants %s", entry.name, name,
+                     graph.type(input.value).ToString(), type.ToString());
+  }
+  Value value;
+  value.name = names.Unique(name);
+  value.type = type;
+  value.kind = ValueKind::kInput;
+  const ValueId id = graph.AddValue(std::move(value));
+  entry.inputs.push_back({name, id});
+  return id;
+}
+
+absl::StatusOr<ValueId> AddStateLike(Graph& graph, NameScope& names, ValueId parameter, const std::string& name) {
+  if (names.Unique(name) != name) {
+    return MakeError(ErrorClass::kGraph, "entry \"%s\": the state \"%s\" of its updates has a name that is taken",
+                     graph.entries[0].name, name);
+  }
+  Value state;
+  state.name = name;
+  state.type = graph.type(parameter);
+  state.kind = ValueKind::kState;
+  state.init.kind = "zeros";
+  return graph.AddValue(std::move(state));
+}
+
+absl::StatusOr<std::vector<ValueId>> AddNode(Graph& graph, NameScope& names, Node node,
+                                             const std::vector<std::string>& outputs) {
+  node.name = names.Unique(node.name);
+  for (const std::string& name : outputs) {
+    Value value;
+    value.name = names.Unique(name);
+    node.outputs.push_back(graph.AddValue(std::move(value)));
+  }
+  ATH_ASSIGN_OR_RETURN(const OpDef* def, FindOp(node));
+  ATH_ASSIGN_OR_RETURN(std::vector<TensorType> types, InferTypes(*def, node, InputTypes(graph, node)));
+  for (size_t i = 0; i < node.outputs.size(); ++i) graph.values[node.outputs[i]].type = types[i];
+  graph.nodes.push_back(node);
+  return std::move(node.outputs);
+}
+
+bool IsFrozen(const CompileOptions& options, absl::string_view parameter) {
+  return std::any_of(options.frozen.begin(), options.frozen.end(),
+                     [&](const std::string& pattern) { return MatchesPattern(pattern, parameter); });
 }
 
 std::vector<TensorType> InputTypes(const Graph& graph, const Node& node) {

@@ -6,6 +6,8 @@
 
 #include "absl/strings/string_view.h"
 #include "compiler/graph/graph.h"
+#include "compiler/opdef/name_scope.h"
+#include "compiler/opdef/op_def.h"
 #include "compiler/options.h"
 
 namespace athanor {
@@ -20,6 +22,22 @@ bool IsDifferentiated(const GraphEntry& entry, const CompileOptions& options);
 
 // Whether the text is what the pattern describes, in which '*' stands for any text and '?' for one character.
 bool MatchesPattern(absl::string_view pattern, absl::string_view text);
+
+// The operator for which `trait` holds; VERSION error saying that this build has none that does `what`.
+absl::StatusOr<const OpDef*> OpWith(bool OpTraits::*trait, absl::string_view what);
+
+// The scalar input of the only entry with this name, made if it is missing. GRAPH error where it has another type.
+absl::StatusOr<ValueId> ScalarInput(Graph& graph, NameScope& names, const std::string& name, DType dtype);
+
+// A new state of the only entry, like `parameter` in type. GRAPH error where the name is taken.
+absl::StatusOr<ValueId> AddStateLike(Graph& graph, NameScope& names, ValueId parameter, const std::string& name);
+
+// Adds a node whose outputs are new values named `outputs` (made unique), and gives them.
+absl::StatusOr<std::vector<ValueId>> AddNode(Graph& graph, NameScope& names, Node node,
+                                             const std::vector<std::string>& outputs);
+
+// Whether a pattern of options.frozen names it.
+bool IsFrozen(const CompileOptions& options, absl::string_view parameter);
 
 // One type an input, as InferTypes wants them.
 std::vector<TensorType> InputTypes(const Graph& graph, const Node& node);

@@ -34,6 +34,34 @@ TEST(SelectEntryTest, KeepsOneEntryAndOnlyWhatItNeeds) {
              For("infer"));
 }
 
+TEST(SelectEntryTest, KeepsOfTheOutputsThoseAskedFor) {
+  const std::string two_outputs = R"(
+    %x : input f32[N,2]
+    %y = T.Relu(%x) @"relu" : f32[N,2]
+    %z = T.Neg(%y) @"neg" : f32[N,2]
+    %loss = T.Sum(%z) @"sum" : f32[]
+    entry "e" (x=%x) -> (loss=%loss, z=%z, y=%y) loss %loss
+    entry "t" training (x=%x) -> (loss=%loss, z=%z, y=%y) loss %loss)";
+  CompileOptions options = For("e");
+  options.entries[0].outputs = {"y"};
+  ExpectPass(SelectEntry, two_outputs, R"(
+    %x : input f32[N,2]
+    %y = T.Relu(%x) @"relu" : f32[N,2]
+    entry "e" (x=%x) -> (y=%y))",
+             options);
+  options.entries[0].name = "t";  // a loss that is trained stays
+  ExpectPass(SelectEntry, two_outputs, R"(
+    %x : input f32[N,2]
+    %y = T.Relu(%x) @"relu" : f32[N,2]
+    %z = T.Neg(%y) @"neg" : f32[N,2]
+    %loss = T.Sum(%z) @"sum" : f32[]
+    entry "t" training (x=%x) -> (y=%y) loss %loss)",
+             options);
+  options.entries[0].outputs = {"y", "logits"};
+  EXPECT_EQ(ErrorOf(SelectEntry, two_outputs, options),
+            "REQ: entry \"t\" has no output \"logits\" to keep; it has: \"loss\", \"z\", \"y\"");
+}
+
 TEST(SelectEntryTest, KeepsTheLossAndTheUpdates) {
   ExpectUnchanged(SelectEntry, R"(
     %x : input f32[4]

@@ -383,6 +383,23 @@ void RegisterOthers() {
   norm.traits.norm_of_gradients = true;
   OpRegistry::Get().Register(std::move(norm));
 
+  OpDef accumulate = Make("T.Accumulate", {{"sum", ""}, {"grad", ""}, {"share", ""}, {"param", "", true}},
+                          {{"sum", ""}, {"total", "", true}});
+  accumulate.infer = [](InferContext& c) {
+    for (int i : {0, 1}) c.SetOutput(i, c.Input(0));
+    return absl::OkStatus();
+  };
+  accumulate.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  accumulate.traits.accumulates_parts = true;
+  OpRegistry::Get().Register(std::move(accumulate));
+
+  OpDef average = Make("T.Average", {{"average", ""}, {"param", ""}, {"step", ""}}, {{"average", ""}});
+  average.attributes = {{"decay", AttrType::kFloat, "", std::nullopt, 0.0, 1.0},
+                        {"warmup", AttrType::kBool, "", AttrValue(false)}};
+  average.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  average.traits.averages_parameters = true;
+  OpRegistry::Get().Register(std::move(average));
+
   OpDef sgd = Make("T.Sgd", {{"w", ""}, {"dw", ""}, {"lr", ""}}, {{"w", ""}});
   sgd.traits.optimizer = true;
   sgd.traits.optimizer_scalars = {"lr"};
