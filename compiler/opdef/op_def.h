@@ -86,6 +86,11 @@ struct OpTraits {
   bool accumulates_parts = false;
   // Of exactly one operator ("AverageParameter"): (average, param, step) -> (average), attributes "decay" and "warmup".
   bool averages_parameters = false;
+  // Of exactly one operator ("TensorStatistics"): (x[, minus]) -> (statistics), attributes "axis" and "bounds".
+  bool gives_statistics = false;
+  // Of an activation: {low, high}, between which its output lies and towards which its slope vanishes. Empty: there are no
+  // such numbers.
+  std::vector<double> saturates;
   // Optional s64 [] inputs that add_rng_inputs gives a node in a training entry, as inputs of the entry of the same names
   // ({"seed", "step"}), and the int attribute (negative: not given) to which it gives a number of the node's own.
   std::vector<std::string> rng_inputs;

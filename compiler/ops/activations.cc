@@ -56,6 +56,8 @@ OpDef ForwardDef(const Activation& a) {
   def.traits.post_op_unary = true;
   def.traits.in_place = {{0, 0}};
   def.traits.is_relu = IsRelu(a);
+  if (std::string(a.name) == "Sigmoid") def.traits.saturates = {0, 1};
+  if (std::string(a.name) == "Tanh") def.traits.saturates = {-1, 1};
   return def;
 }
 
