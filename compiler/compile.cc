@@ -24,9 +24,10 @@ namespace {
 
 constexpr int64_t kPage = 4096;  // arenas are whole pages, so that what is mapped is what is printed
 
-// "infer", "evaluate.ema", "train.accumulate".
+// "infer", "evaluate.ema", "train.accumulate", "train.diagnose".
 std::string NameWithVariant(const EntryRequest& r) {
-  return absl::StrCat(r.name, r.gradients == GradientUse::kAccumulate ? ".accumulate" : "", r.use_ema ? ".ema" : "");
+  return absl::StrCat(r.name, r.gradients == GradientUse::kAccumulate ? ".accumulate" : "",
+                      r.diagnose ? ".diagnose" : "", r.use_ema ? ".ema" : "");
 }
 
 // That, or "infer@N=8" where the same is asked for with several sizes.

@@ -27,6 +27,12 @@ struct EntryRequest {
   // Reads the averages that CompileOptions::ema_decay keeps in the place of the trained parameters: "evaluate.ema" in the
   // plan. Not of a training entry.
   bool use_ema = false;
+  // Of a training entry with an optimizer: "train.diagnose" in the plan. It trains as that entry does and has more outputs,
+  // f32 [9] each (runtime/core/tensor_statistics.h), which training/diagnosis.h reads:
+  //   "activation:<layer>", "activation_gradient:<layer>"            of at most 64 layers, in the order of the network
+  //   "weight:<parameter>", "gradient:<parameter>", "update:<parameter>"   the weight before the update; the gradient
+  //                                                                  before it is clipped; what the update adds
+  bool diagnose = false;
   // The outputs to keep, by name; what only others need is not computed ({"logits"}: no softmax behind it). Empty: all.
   // A loss that is trained is computed in any case.
   std::vector<std::string> outputs = {};

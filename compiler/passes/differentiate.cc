@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compiler/opdef/op_def.h"
+#include "compiler/passes/layers.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
 
@@ -33,6 +34,9 @@ class Differentiator {
     if (!depends_[entry_.loss]) {
       return MakeError(ErrorClass::kGraph, "entry \"%s\": no trained parameter has a path to the loss %s", entry_.name,
                        graph_.value(entry_.loss).name);
+    }
+    if (OnlyRequest(options_).diagnose) {
+      ATH_ASSIGN_OR_RETURN(layers_, FindLayers(graph_, depends_));
     }
     grads_[entry_.loss] = One();
     for (size_t n = graph_.nodes.size(); n-- > 0;) {
@@ -185,6 +189,11 @@ class Differentiator {
       }
       entry_.outputs.push_back({std::move(name), grads_[parameter]});
     }
+    for (const Layer& layer : layers_) {
+      entry_.outputs.push_back({absl::StrCat(kActivationPrefix, layer.name), layer.output});
+      if (grads_[layer.output] == kNoValue) continue;
+      entry_.outputs.push_back({absl::StrCat(kActivationGradientPrefix, layer.name), grads_[layer.output]});
+    }
     return absl::OkStatus();
   }
 
@@ -195,6 +204,7 @@ class Differentiator {
   std::vector<bool> depends_;   // by value of the forward graph: on a trained parameter
   std::vector<ValueId> grads_;  // by value of the forward graph: what is known of its gradient so far
   std::vector<ValueId> trained_;
+  std::vector<Layer> layers_;  // to be diagnosed
   const OpDef* adder_ = nullptr;
 };
 

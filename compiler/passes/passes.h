@@ -47,7 +47,8 @@ absl::StatusOr<Graph> Expand(Graph graph, const CompileOptions& options);
 // backward operators in reverse order, and the gradient of every trained parameter as the entry output
 // "grad:<parameter>". Only what lies between a trained parameter and the loss is differentiated. Errors: GRAPH (no
 // loss, a loss that is no scalar, no trained parameter behind it, an operator without gradient on the way), DTYPE (an
-// integer on the way), REQ (a frozen pattern that matches no parameter).
+// integer on the way), REQ (a frozen pattern that matches no parameter). For a request with diagnose also the entry outputs
+// "activation:<layer>" and "activation_gradient:<layer>": see layers.h.
 absl::StatusOr<Graph> Differentiate(Graph graph, const CompileOptions& options);
 
 // With options.optimizer and accumulate_gradients, in a training entry: every output "grad:<parameter>" is added to a new
@@ -66,6 +67,10 @@ absl::StatusOr<Graph> ApplyOptimizer(Graph graph, const CompileOptions& options)
 // With options.ema_decay, for every parameter that the entry updates: a node that makes its average, and the update of the
 // new state "<parameter>/ema", which starts as the parameter does. They share the entry input "step".
 absl::StatusOr<Graph> AverageParameters(Graph graph, const CompileOptions& options);
+
+// For a request with diagnose: the statistics of what differentiate left as outputs for it, in their place, and of every
+// trained parameter, its gradient and its update, as outputs. REQ error for an entry that updates no parameter.
+absl::StatusOr<Graph> Diagnose(Graph graph, const CompileOptions& options);
 
 // Computes pure nodes whose inputs are all constant, by the reference in double. Leaves a result alone that is larger
 // than 64 MiB, or both larger than 1 MiB and than 16 times its inputs.

@@ -26,6 +26,7 @@ constexpr GraphPass kPasses[] = {
     {"accumulate_gradients", AccumulateGradients},
     {"apply_optimizer", ApplyOptimizer},
     {"average_parameters", AverageParameters},
+    {"diagnose", Diagnose},
     {"fold_constants", FoldConstants},
     {"eliminate_common", EliminateCommon},
     {"eliminate_dead", EliminateDead},   // before fusing: a reader that is dead is no reason against it

@@ -400,6 +400,17 @@ void RegisterOthers() {
   average.traits.averages_parameters = true;
   OpRegistry::Get().Register(std::move(average));
 
+  OpDef statistics = Make("T.Statistics", {{"x", ""}, {"minus", "", true}}, {{"statistics", ""}});
+  statistics.attributes = {{"axis", AttrType::kInt, "", AttrValue(int64_t{-1})},
+                           {"bounds", AttrType::kFloats, "", AttrValue(Floats{})}};
+  statistics.infer = [](InferContext& c) {
+    c.SetOutput(0, TensorType(DType::kF32, {9}));
+    return absl::OkStatus();
+  };
+  statistics.reference = [](ReferenceContext&) { return absl::OkStatus(); };
+  statistics.traits.gives_statistics = true;
+  OpRegistry::Get().Register(std::move(statistics));
+
   OpDef sgd = Make("T.Sgd", {{"w", ""}, {"dw", ""}, {"lr", ""}}, {{"w", ""}});
   sgd.traits.optimizer = true;
   sgd.traits.optimizer_scalars = {"lr"};
