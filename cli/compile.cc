@@ -20,7 +20,7 @@ namespace {
 
 struct Flags {
   std::string model, output, dump_dir = "dump";
-  std::vector<std::string> entries = {"infer"}, dump_after;
+  std::vector<std::string> entries = {"infer"}, outputs, dump_after;
   std::vector<int64_t> batches = {1};
   int threads = 0;
   int64_t memory_limit = 0;
@@ -55,6 +55,7 @@ absl::StatusOr<int> CompileModel(const Flags& flags) {
   ATH_ASSIGN_OR_RETURN(Graph model, LoadModel(flags.model, flags.seed));
   CompileOptions options;
   ATH_ASSIGN_OR_RETURN(options.entries, MakeRequests(model, flags.entries, flags.batches));
+  for (EntryRequest& request : options.entries) request.outputs = flags.outputs;
   options.threads = flags.threads;
   options.memory_limit = flags.memory_limit;
   options.update = flags.update;
@@ -89,6 +90,10 @@ void AddCompile(CLI::App& app, Action* action) {
   sub->add_option("--entries", flags->entries, "entries of the model: infer, evaluate, train")
       ->delimiter(',')
       ->capture_default_str();
+  sub->add_option("--outputs", flags->outputs,
+                  "outputs to keep, of every entry; what only others need is left out: logits leaves the softmax behind "
+                  "them out. Default: all")
+      ->delimiter(',');
   sub->add_option("--batch", flags->batches, "batch sizes; each gives an entry over the same weights")
       ->delimiter(',')
       ->capture_default_str();

@@ -9,6 +9,7 @@
 #include "cli/model_file.h"
 #include "cli/tables.h"
 #include "compiler/graph/model_io.h"
+#include "compiler/opdef/receptive_field.h"
 #include "runtime/container/checkpoint_io.h"
 #include "runtime/container/container.h"
 #include "runtime/plan/plan_io.h"
@@ -65,7 +66,36 @@ Json ModelJson(const Graph& model, const std::map<std::string, double>& flops) {
     for (const NamedValue& v : e.outputs) entry["outputs"][v.name] = model.type(v.value).ToString();
     out["entries"].push_back(std::move(entry));
   }
+  if (auto fields = ReceptiveFields(model); fields.ok()) {
+    for (const LayerField& layer : *fields) {
+      Json field = {{"node", layer.node}};
+      for (const ReceptiveField& f : layer.dims) {
+        field["size"].push_back(f.size);
+        field["jump"].push_back(f.jump);
+        field["start"].push_back(f.start);
+      }
+      out["receptive_fields"].push_back(std::move(field));
+    }
+  }
   return out;
+}
+
+// Of every convolution and pool, with the same numbers written once where they are the same in all dimensions.
+std::string ReceptiveFieldTable(const Graph& model) {
+  auto fields = ReceptiveFields(model);
+  if (!fields.ok() || fields->empty()) return "";
+  std::vector<std::vector<std::string>> rows = {{"layer", "operator", "receptive field", "jump", "start"}};
+  for (const LayerField& layer : *fields) {
+    auto of = [&](int64_t ReceptiveField::*part) {
+      auto each = [&](std::string* out, const ReceptiveField& f) { absl::StrAppend(out, f.*part); };
+      auto same = [&](const ReceptiveField& f) { return f.*part == layer.dims[0].*part; };
+      if (std::all_of(layer.dims.begin(), layer.dims.end(), same)) return absl::StrCat(layer.dims[0].*part);
+      return absl::StrJoin(layer.dims, "x", each);
+    };
+    rows.push_back({layer.node, layer.op, of(&ReceptiveField::size), of(&ReceptiveField::jump), of(&ReceptiveField::start)});
+  }
+  return absl::StrCat("\nwhat a position sees of the input, in pixels along a side; jump: to the next position; start: of the first, "
+                      "negative in the padding\n", FormatTable(rows));
 }
 
 absl::Status InspectModel(const Flags& flags) {
@@ -79,6 +109,7 @@ absl::Status InspectModel(const Flags& flags) {
   for (const GraphEntry& e : model.entries) {
     std::printf("\nentry %s%s\n%s", e.name.c_str(), e.training ? " (training)" : "", LayerTable(model, e.name, flops).c_str());
   }
+  std::printf("%s", ReceptiveFieldTable(model).c_str());
   return absl::OkStatus();
 }
 
