@@ -126,6 +126,12 @@ std::vector<Row> Rows() {
   rows.push_back(Update("lion", "lion", 1, false, {{"beta1", 0.9}, {"beta2", 0.99}}));
   rows.push_back(Update("lamb", "lamb", 2, true, adam));
   rows.push_back({"global norm", "global_norm", {{"max_norm", 1.0}}, {big, big}, {one, one}});
+  rows.push_back({"accumulate gradient", "accumulate_gradient", {{"groups", int64_t{1}}, {"last", false}}, {big, big, one},
+                  {big}, {{0, 0}}});
+  rows.push_back({"average parameter", "average_parameter",
+                  {{"groups", int64_t{1}}, {"decay", 0.999}, {"warmup", false}}, {big, big, S64()}, {big}, {{0, 0}}});
+  rows.push_back({"tensor statistics", "tensor_statistics", {{"axis", int64_t{-1}}, {"bounds", Floats{}}}, {big},
+                  {F32({9})}});
   const Attributes norm = {{"groups", int64_t{1}}, {"channels", int64_t{1024}}, {"area", int64_t{1}}, {"center", true},
                            {"epsilon", 1e-5}, {"scale", true}};
   Attributes forward = norm, backward = norm;

@@ -14,7 +14,7 @@ CompileOptions Averaging() {
 constexpr char kUpdates[] = R"(
   %lr : input f32[]
   %w : parameter f32[2] = [1,2]
-  %v : parameter f32[2] = normal(mean=0.0,std=1.0)
+  %v : parameter f32[2] = normal{mean=0.0,std=1.0}
   %m : state f32[2] = zeros
   %w.next = T.Sgd(%w, %m, %lr) @"w/sgd" : f32[2]
   %v.next = T.Sgd(%v, %m, %lr) @"v/sgd" : f32[2]
@@ -25,11 +25,11 @@ TEST(AverageParametersTest, EveryUpdatedParameterHasAnAverageThatStartsAsItDoes)
   ExpectPass(AverageParameters, kUpdates, R"(
     %lr : input f32[]
     %w : parameter f32[2] = [1,2]
-    %v : parameter f32[2] = normal(mean=0.0,std=1.0)
+    %v : parameter f32[2] = normal{mean=0.0,std=1.0}
     %m : state f32[2] = zeros
     %step : input s64[]
     %w/ema : state f32[2] = [1,2]
-    %v/ema : state f32[2] = normal(mean=0.0,std=1.0)
+    %v/ema : state f32[2] = normal{mean=0.0,std=1.0}
     %w.next = T.Sgd(%w, %m, %lr) @"w/sgd" : f32[2]
     %v.next = T.Sgd(%v, %m, %lr) @"v/sgd" : f32[2]
     %m.next = T.Neg(%m) @"neg" : f32[2]
