@@ -341,6 +341,56 @@ TEST(CompileTest, FrozenBatchNormalisationIsFoldedIntoTheConvolution) {
   for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-4 * (1 + std::abs(want[i]))) << i;
 }
 
+TEST(CompileTest, InferencePlansHaveNoDropoutNoLossAndNoBatchNormalisation) {
+  GraphBuilder b("phases");
+  Var x = b.Input("x", DType::kF32, {"N", 3, 8, 8}), labels = b.Input("labels", DType::kS32, {"N"});
+  Var h = b.Conv2d(x, {.out_channels = 16, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .name = "conv"});
+  h = b.Dropout(b.Relu(b.BatchNorm(h, {.name = "bn"})), 0.5, "dropout");
+  Var logits = b.FullyConnected(b.Flatten(h), {.units = 5, .name = "fc"});
+  Var loss = b.SoftmaxCrossEntropy(logits, labels);
+  b.Entry("infer", {.inputs = {x}, .outputs = {{"logits", logits}, {"probabilities", b.Softmax(logits)}}});
+  b.Entry("train", {.training = true, .inputs = {x, labels}, .loss = loss});
+  const Graph model = Built(b);
+  const Plan train = Compiled(model, Options({At("train", 4)}, /*trains=*/true));
+  for (const char* kernel : {"dropout", "softmax_cross_entropy", "batch_normalization"}) {
+    EXPECT_GE(Calls(train.entries[0], kernel), 1) << kernel;
+  }
+  CompileOptions options = Options({At("infer", 4)});
+  options.freeze_parameters = true;
+  auto kernels = [&] {
+    std::vector<std::string> names;
+    for (const KernelCall& c : Compiled(model, options).entries[0].calls) {
+      if (c.kernel != "reorder") names.push_back(c.kernel);
+    }
+    return names;
+  };
+  EXPECT_THAT(kernels(), ElementsAre("convolution", "inner_product", "softmax"));
+  options.entries[0].outputs = {"logits"};
+  EXPECT_THAT(kernels(), ElementsAre("convolution", "inner_product"));
+}
+
+TEST(CompileTest, VariantsOfAnEntryHaveNamesOfTheirOwn) {
+  CompileOptions options = Options({At("train", 4), At("train", 2), At("evaluate", 4)}, /*trains=*/true);
+  options.accumulate_gradients = true;
+  options.ema_decay = 0.99;
+  options.entries.push_back({.name = "train", .symbols = {{"N", 4}}, .gradients = GradientUse::kAccumulate});
+  options.entries.push_back({.name = "train", .symbols = {{"N", 4}}, .diagnose = true});
+  options.entries.push_back({.name = "evaluate", .symbols = {{"N", 4}}, .use_ema = true});
+  const Plan plan = Compiled(Mlp(), options);
+  std::vector<std::string> names;
+  for (const Entry& e : plan.entries) names.push_back(e.name);
+  EXPECT_THAT(names, ElementsAre("train@N=4", "train@N=2", "evaluate", "train.accumulate", "train.diagnose",
+                                 "evaluate.ema"));
+  options.freeze_parameters = true;
+  options.optimizer.reset();
+  EXPECT_EQ(ErrorOf(options), "REQ: entry \"evaluate\" is to read averages, which a plan of constants has not");
+  for (double bad : {-0.5, 1.0, std::nan("")}) {
+    CompileOptions decay = Options({At("train", 4)}, /*trains=*/true);
+    decay.ema_decay = bad;
+    EXPECT_THAT(ErrorOf(decay), HasSubstr("is not in (0, 1) (0: no averages)"));
+  }
+}
+
 // The gradient of a mean holds 1 / N: constants of one name that differ between entries have places of their own.
 TEST(CompileTest, ConstantsThatDependOnTheBatchSizeAreNotMixedUp) {
   auto model = ParseGraph(R"(graph "g" {

@@ -21,6 +21,7 @@ std::string Names(const std::vector<std::string>& names) {
 // The first tensor of a step that is not finite, in the order in which a step makes them; empty: all are.
 std::string FirstNotFinite(const Profile& p, size_t step) {
   auto bad = [&](const TensorProfile& t) { return !t.empty() && t.At(step, Statistic::kNotFinite) > 0; };
+  if (!p.bad_inputs[step].empty()) return absl::StrCat("the input ", p.bad_inputs[step]);
   for (const ParameterProfile& q : p.parameters) {
     if (bad(q.weight)) return absl::StrCat("the parameter ", q.name, " before the step");
   }
@@ -168,10 +169,13 @@ std::optional<Finding> Updates(const Profile& p, bool large) {
   std::sort(found.begin(), found.end());
   if (large) std::reverse(found.begin(), found.end());
   Finding f{large ? Problem::kUpdatesTooLarge : Problem::kUpdatesTooSmall, {}, "", ""};
-  for (const auto& [ratio, name] : found) f.where.push_back(name);
-  f.text = absl::StrFormat("A step changes %d of %d weights by %s than %g of their norm: %s (%s by %.2g).", found.size(),
-                           weights, large ? "more" : "less", large ? kLargeUpdate : kSmallUpdate, Names(f.where),
-                           f.where[0], found[0].first);
+  std::vector<std::string> parts;
+  for (const auto& [ratio, name] : found) {
+    f.where.push_back(name);
+    parts.push_back(absl::StrFormat("%s %.1e", name, ratio));
+  }
+  f.text = absl::StrFormat("A step changes %d of %d weights by %s than %g of their norm: %s.", found.size(), weights,
+                           large ? "more" : "less", large ? kLargeUpdate : kSmallUpdate, Names(parts));
   f.advice = large ? "About 1e-3 is usual. A smaller learning rate, a warm-up of it, gradient clipping."
                    : "About 1e-3 is usual. A larger learning rate (`athanor lr-find`); an optimizer that adapts it (Adam); "
                      "see above where gradients vanish.";

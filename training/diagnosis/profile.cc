@@ -63,6 +63,7 @@ void Profile::Append(const Profile& more) {
   auto append = [](auto* to, const auto& from) { to->insert(to->end(), from.begin(), from.end()); };
   append(&steps, more.steps);
   append(&losses, more.losses);
+  append(&bad_inputs, more.bad_inputs);
   for (size_t i = 0; i < layers.size(); ++i) {
     append(&layers[i].activation.steps, more.layers[i].activation.steps);
     append(&layers[i].gradient.steps, more.layers[i].gradient.steps);
@@ -78,7 +79,7 @@ Profile Profile::FiniteSteps() const {
   size_t finite = 0;
   auto is_finite = [&](const TensorProfile& t) { return t.empty() || t.At(finite, Statistic::kNotFinite) == 0; };
   auto all_finite = [&] {
-    return std::isfinite(losses[finite]) &&
+    return std::isfinite(losses[finite]) && bad_inputs[finite].empty() &&
            std::all_of(layers.begin(), layers.end(),
                        [&](const LayerProfile& l) { return is_finite(l.activation) && is_finite(l.gradient); }) &&
            std::all_of(parameters.begin(), parameters.end(), [&](const ParameterProfile& p) {
@@ -91,6 +92,7 @@ Profile Profile::FiniteSteps() const {
   auto cut = [&](auto* all) { all->resize(std::min(all->size(), finite)); };
   cut(&kept.steps);
   cut(&kept.losses);
+  cut(&kept.bad_inputs);
   for (LayerProfile& l : kept.layers) {
     cut(&l.activation.steps);
     cut(&l.gradient.steps);
@@ -113,6 +115,10 @@ absl::Status ProfileCollector::Bind(const Session& session, absl::string_view en
   ATH_ASSIGN_OR_RETURN(entry_, session.FindEntry(entry));
   const Entry* found = session.plan().FindEntry(entry);
   ATH_CHECK(found != nullptr);
+  for (const NamedBuffer& input : found->inputs) {
+    ATH_ASSIGN_OR_RETURN(TensorView view, session.Input(entry_, input.name));
+    if (view.dtype == DType::kF32) inputs_.emplace_back(input.name, view);
+  }
   for (const NamedBuffer& output : found->outputs) {
     const absl::string_view name = output.name;
     ATH_ASSIGN_OR_RETURN(TensorView view, session.Output(entry_, name));
@@ -145,7 +151,14 @@ bool ProfileCollector::Collect(int64_t step) {
   profile_.steps.push_back(step);
   const double loss = loss_.data == nullptr ? 0 : double{*static_cast<const float*>(loss_.data)};
   profile_.losses.push_back(loss);
-  bool finite = std::isfinite(loss);
+  profile_.bad_inputs.emplace_back();
+  for (const auto& [name, view] : inputs_) {
+    auto is_finite = [](float v) { return std::isfinite(v); };
+    if (profile_.bad_inputs.back().empty() && !std::all_of(view.as<float>().begin(), view.as<float>().end(), is_finite)) {
+      profile_.bad_inputs.back() = name;
+    }
+  }
+  bool finite = std::isfinite(loss) && profile_.bad_inputs.back().empty();
   for (size_t i = 0; i < layer_views_.size(); ++i) {
     finite &= Take(layer_views_[i][0], &profile_.layers[i].activation);
     finite &= Take(layer_views_[i][1], &profile_.layers[i].gradient);

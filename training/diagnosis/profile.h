@@ -45,6 +45,7 @@ struct ParameterProfile {
 struct Profile {
   std::vector<int64_t> steps;
   std::vector<double> losses;
+  std::vector<std::string> bad_inputs;  // of each step: the first input that is not finite; empty: all are
   std::vector<LayerProfile> layers;
   std::vector<ParameterProfile> parameters;
 
@@ -75,6 +76,7 @@ class ProfileCollector {
 
   int entry_ = 0;
   TensorView loss_;
+  std::vector<std::pair<std::string, TensorView>> inputs_;  // of f32
   Profile profile_;
   // Where profile_ takes them from: its layers' activations and gradients, its parameters' weights, gradients and updates.
   // A view without data: there is none.

@@ -121,17 +121,18 @@ std::string CostText(const DiagnosisCost& c) {
   auto percent = [](double more, double of) { return of > 0 ? 100 * more / of : 0; };
   return absl::StrFormat(
       "a diagnosed step has %d calls more (of %d), moves %.2f MB more (%+.0f %%), computes %.2f MFLOP more (%+.0f %%) and "
-      "takes %.2f MiB more of memory (%+.0f %%)",
+      "has an arena %.2f MiB %s (%+.0f %%)",
       c.calls, c.plain_calls, c.bytes * 1e-6, percent(c.bytes, c.plain_bytes), c.flops * 1e-6,
-      percent(c.flops, c.plain_flops), static_cast<double>(c.memory) / (1 << 20),
+      percent(c.flops, c.plain_flops), static_cast<double>(std::abs(c.memory)) / (1 << 20), c.memory < 0 ? "smaller" : "larger",
       percent(static_cast<double>(c.memory), static_cast<double>(c.plain_memory)));
 }
 
 std::string Report(const Profile& profile) {
   std::string out;
   if (profile.steps.empty()) return "No step was diagnosed.\n";
-  absl::StrAppend(&out, absl::StrFormat("Diagnosis of %d steps, the loss from %.4g to %.4g.\n", profile.steps.size(),
-                                        profile.losses.front(), profile.losses.back()));
+  auto number = [](double v) { return std::isnan(v) ? std::string("nan") : absl::StrFormat("%.4g", v); };
+  absl::StrAppend(&out, "Diagnosis of ", profile.steps.size(), " steps, the loss from ", number(profile.losses.front()),
+                  " to ", number(profile.losses.back()), ".\n");
   AppendFindings(profile, &out);
   const Profile finite = profile.FiniteSteps();
   AppendLayers(finite, &out);
