@@ -65,7 +65,7 @@ TEST(DiagnoseTest, DifferentiateGivesTheLayersAndTheirGradients) {
     %v : parameter f32[2,2] = zeros
     %h = T.Linear(%x, %w) @"fc1" : f32[4,2]
     %y = T.Relu(%h) @"relu" : f32[4,2]
-    %n = T.Neg(%y) @"neg" : f32[4,2]
+    %n = T.Relu(%y) @"relu2" : f32[4,2]
     %z = T.Linear(%n, %v) @"fc2" : f32[4,2]
     %s = T.Add(%z, %n) @"add" : f32[4,2]
     %loss = T.Sum(%s) @"sum" : f32[]

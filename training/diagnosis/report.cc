@@ -92,7 +92,7 @@ void AppendParameters(const Profile& profile, std::string* out) {
   for (const ParameterProfile& p : profile.parameters) {
     const double ratio = p.UpdateRatio();
     absl::StrAppend(out, absl::StrFormat("%-28s %10.3g %10.2e %14s\n", Short(p.name), p.weight.TypicalNorm(),
-                                         p.gradient.TypicalNorm(), ratio > 0 ? absl::StrFormat("%.2e", ratio) : "-"));
+                                         p.gradient.TypicalNorm(), p.weight.TypicalNorm() > 0 ? absl::StrFormat("%.2e", ratio) : "-"));
   }
 }
 
