@@ -32,7 +32,7 @@ struct StepReport {
   double lr = std::numeric_limits<double>::quiet_NaN();
   double waiting = std::numeric_limits<double>::quiet_NaN();  // share of the time that was spent waiting for data, 0 to 1
   std::string unit = "samples";                               // what samples_per_second counts: images, tokens, ...
-  NamedNumbers extra;                                         // such as {"val_loss", 0.1}
+  NamedNumbers extra = {};                                    // such as {"val_loss", 0.1}
 };
 
 // At most 10 redraws a second on a terminal; otherwise a line at most each two seconds and at the end of an epoch. The bar
