@@ -8,7 +8,12 @@
 namespace athanor {
 namespace {
 
-using namespace chart_internal;  // NOLINT: the parts of this folder's charts
+using chart_internal::Axis;
+using chart_internal::MakeAxes;
+using chart_internal::Printable;
+using chart_internal::Shortened;
+using chart_internal::TextLength;
+using chart_internal::Tick;
 
 constexpr char kGlyphs[] = "*+ox#@%=";
 constexpr char kMarkGlyph = ':';

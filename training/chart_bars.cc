@@ -9,7 +9,18 @@
 namespace athanor {
 namespace {
 
-using namespace chart_internal;  // NOLINT: the parts of this folder's charts
+using chart_internal::Axis;
+using chart_internal::FormatTick;
+using chart_internal::LegendItem;
+using chart_internal::MakeAxis;
+using chart_internal::Printable;
+using chart_internal::Range;
+using chart_internal::RoomForTicks;
+using chart_internal::Shortened;
+using chart_internal::SvgPage;
+using chart_internal::TextLength;
+using chart_internal::kCharWidth;
+using chart_internal::kColors;
 
 constexpr int kLongestCategory = 28;
 

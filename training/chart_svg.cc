@@ -9,7 +9,16 @@
 namespace athanor {
 namespace {
 
-using namespace chart_internal;  // NOLINT: the parts of this folder's charts
+using chart_internal::Axis;
+using chart_internal::ContourLines;
+using chart_internal::ContourPiece;
+using chart_internal::LegendItem;
+using chart_internal::MakeAxes;
+using chart_internal::RoomForTicks;
+using chart_internal::SvgPage;
+using chart_internal::TextLength;
+using chart_internal::kCharWidth;
+using chart_internal::kColors;
 
 struct Pixel {
   double x = 0, y = 0;
