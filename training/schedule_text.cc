@@ -219,10 +219,10 @@ std::string DescribeSchedules() {
       if (s->choice != nullptr) value = absl::StrCat(s->when_false, "|", s->when_true);
       settings.push_back(absl::StrCat(s->name, "=", value));
     }
-    absl::StrAppend(&out, row.name, settings.empty() ? "" : ":", absl::StrJoin(settings, ","), "  ", row.doc, "\n");
+    absl::StrAppend(&out, row.name, settings.empty() ? "" : ":", absl::StrJoin(settings, ","), "\n    ", row.doc, "\n");
   }
   absl::StrAppend(&out, "each with warmup=0,warmup_start=", Config().warmup_start,
-                  "  linear warm-up over so many steps. STEPS: a number of steps, or of epochs (3epochs)\n");
+                  "\n    linear warm-up over so many steps. STEPS: a number of steps, or of epochs (3epochs)\n");
   return out;
 }
 
