@@ -49,10 +49,21 @@ const char* NameOf(ValueType type) {
   return "";
 }
 
+// The shortest text that reads back as the same number.
+std::string ShortestText(double value) {
+  std::string text;
+  for (int digits = 1; digits <= 17; ++digits) {
+    text = absl::StrFormat("%.*g", digits, value);
+    double back = 0;
+    if (absl::SimpleAtod(text, &back) && back == value) break;
+  }
+  return text;
+}
+
 std::string TextOf(const toml::node& node) {
   if (const auto* v = node.as_string()) return v->get();
   if (const auto* v = node.as_integer()) return absl::StrCat(v->get());
-  if (const auto* v = node.as_floating_point()) return absl::StrFormat("%.17g", v->get());
+  if (const auto* v = node.as_floating_point()) return ShortestText(v->get());
   if (const auto* v = node.as_boolean()) return v->get() ? "true" : "false";
   return "";
 }
@@ -89,9 +100,9 @@ class ConfigReader {
     CLI::Option* option = it->second;
     std::vector<std::string> values;
     if (const toml::array* list = node.as_array(); list != nullptr && IsList(*option)) {
-      for (const toml::node& item : *list) ATH_RETURN_IF_ERROR(Add(key, item, TypeOf(*option), line, &values));
+      for (const toml::node& item : *list) ATH_RETURN_IF_ERROR(Add(key, item, *option, line, &values));
     } else {
-      ATH_RETURN_IF_ERROR(Add(key, node, TypeOf(*option), line, &values));
+      ATH_RETURN_IF_ERROR(Add(key, node, *option, line, &values));
     }
     if (option->count() > 0 || values.empty()) return absl::OkStatus();  // the command line wins
     if (IsFlag(*option) && values[0] == "false") return absl::OkStatus();
@@ -103,9 +114,12 @@ class ConfigReader {
     return MakeError(ErrorClass::kReq, "%s:%d: %s", path_, line, text);
   }
 
-  absl::Status Add(const std::string& key, const toml::node& node, ValueType type, int64_t line,
+  absl::Status Add(const std::string& key, const toml::node& node, const CLI::Option& option, int64_t line,
                    std::vector<std::string>* values) const {
-    if (!Fits(node, type)) return Error(line, absl::StrCat("\"", key, "\" takes ", NameOf(type)));
+    const ValueType type = TypeOf(option);
+    const bool unsigned_only = option.get_type_name() == "UINT";
+    const bool negative = unsigned_only && node.is_integer() && node.as_integer()->get() < 0;
+    if (negative || !Fits(node, type)) return Error(line, absl::StrCat("\"", key, "\" takes ", NameOf(type), negative ? " from 0" : ""));
     values->push_back(TextOf(node));
     return absl::OkStatus();
   }

@@ -94,7 +94,7 @@ TEST_F(ConfigFileTest, FaultsAreToldWithFileAndLine) {
   EXPECT_EQ(ErrorOf("nesterov = 1\n"), "REQ: " + path_ + ":1: \"nesterov\" takes true or false");
   EXPECT_EQ(ErrorOf("hidden = [5, \"x\"]\n"), "REQ: " + path_ + ":1: \"hidden\" takes a whole number");
   EXPECT_EQ(ErrorOf("lr = [0.1, 0.2]\n"), "REQ: " + path_ + ":1: \"lr\" takes a number");
-  EXPECT_EQ(ErrorOf("seed = -1\n"), "REQ: " + path_ + ":1: \"seed\" cannot be -1");
+  EXPECT_EQ(ErrorOf("seed = -1\n"), "REQ: " + path_ + ":1: \"seed\" takes a whole number from 0");
   EXPECT_EQ(ErrorOf("[train]\nlr = 0.1\n"), "REQ: " + path_ + ":1: there is no key \"train\"");
   EXPECT_THAT(ErrorOf("lr = 0.1\nlr 0.2\n"), HasSubstr("FORMAT: " + path_ + ":2: "));
   EXPECT_THAT(ErrorOf("lr = 0.1\nlr = 0.2\n"), HasSubstr("FORMAT: " + path_ + ":2: "));
@@ -104,15 +104,15 @@ TEST_F(ConfigFileTest, FaultsAreToldWithFileAndLine) {
 
 TEST_F(ConfigFileTest, TheEffectiveConfigReadsBack) {
   Command c;
-  c.Parse("lenet5 --data \"a b\" --lr 5e-3 --nesterov --hidden 512,256 --freeze conv*");
+  c.Parse("lenet5 --data \"a b\" --lr 0.005 --nesterov --hidden 512,256 --freeze conv*");
   const std::string text = EffectiveConfig(*c.sub, {"seed"});
   EXPECT_EQ(text,
-            "model = \"lenet5\"\ndata = \"a b\"\neval-every = \"1epoch\"\nepochs = 3\nlr = 5e-3\nnesterov = true\n"
+            "model = \"lenet5\"\ndata = \"a b\"\neval-every = \"1epoch\"\nepochs = 3\nlr = 0.005\nnesterov = true\n"
             "hidden = [512, 256]\nfreeze = [\"conv*\"]\n");
   Command again;
   again.Parse("");
   ASSERT_TRUE(ReadConfigFile(Write(text), again.sub).ok()) << ReadConfigFile(path_, again.sub);
-  EXPECT_EQ(again.lr, 5e-3);
+  EXPECT_EQ(again.lr, 0.005);
   EXPECT_EQ(again.data, "a b");
   EXPECT_EQ(EffectiveConfig(*again.sub, {"seed"}), text);
 }

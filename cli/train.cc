@@ -10,8 +10,7 @@
 #include "cli/tables.h"
 #include "cli/train_flags.h"
 #include "cli/train_report.h"
-#include "data/mnist_sample/mnist_sample.h"
-#include "models/models.h"
+#include "cli/train_setup.h"
 #include "runtime/core/file.h"
 #include "training/predictor.h"
 #include "training/trainer.h"
@@ -40,42 +39,8 @@ struct Flags {
   TrainFlags train;
 };
 
-// MNIST's mean and standard deviation over the pixels of its 60,000 training images, in units of 0..1.
-constexpr float kMnistMean = 0.1307f, kMnistStd = 0.3081f;
-
-struct Opened {
-  TrainTest sets;
-  TrainingData sources;  // borrow the sets
-};
-
-absl::StatusOr<std::unique_ptr<Opened>> LoadData(const std::string& data) {
-  auto opened = std::make_unique<Opened>();
-  ATH_ASSIGN_OR_RETURN(opened->sets, data == "mnist" ? LoadMnistSample() : LoadMnist(data));
-  const Normalization normalization = Normalization::MeanStd({kMnistMean}, {kMnistStd}, 1.0f / 255.0f);
-  opened->sources.name = opened->sets.train.name;
-  ATH_ASSIGN_OR_RETURN(opened->sources.train, MakeDatasetSource(opened->sets.train, normalization));
-  ATH_ASSIGN_OR_RETURN(opened->sources.validation, MakeDatasetSource(opened->sets.test, normalization));
-  return opened;
-}
-
-absl::StatusOr<Graph> MakeModel(const Flags& flags, const Opened& data) {
-  if (flags.model.empty()) {
-    return MakeError(ErrorClass::kReq, "no model: give the name of a network (see `athanor models`), or model in --config");
-  }
-  ModelOptions options;
-  options.class_names = data.sets.train.class_names;
-  ATH_ASSIGN_OR_RETURN(Graph model, BuildModel(flags.model, options));
-  model.metadata.Set("input_scale", 1.0 / 255.0);
-  model.metadata.Set("input_mean", Floats{kMnistMean});
-  model.metadata.Set("input_std", Floats{kMnistStd});
-  return model;
-}
-
-void PrintStart(const Graph& model, const Trainer& trainer, const Opened& data, const TrainConfig& config) {
-  std::printf("%s\n", LayerTable(model, "train").c_str());
-  std::printf("data: %s, %s training and %s test samples, %lld classes\n", data.sources.name.c_str(),
-              WithCommas(data.sources.train->size()).c_str(), WithCommas(data.sources.validation->size()).c_str(),
-              static_cast<long long>(data.sets.train.classes));
+void PrintStart(const Graph& model, const Trainer& trainer, const Samples& data, const TrainConfig& config) {
+  std::printf("%s\n%s\n", LayerTable(model, "train").c_str(), DataText(data).c_str());
   const Target& target = trainer.plan().target;
   std::printf("plan: batch %lld, %s, learning rate %g, seed %llu, %d threads, %s, oneDNN %s\n",
               static_cast<long long>(config.batch), config.optimizer.name.c_str(), config.learning_rate,
@@ -88,20 +53,9 @@ void PrintStart(const Graph& model, const Trainer& trainer, const Opened& data, 
   std::fflush(stdout);
 }
 
-// What the trained weights answer to the test set through the plan's infer entry; `athanor run` of the saved plan, in
-// another process, prints the same digest.
-absl::Status PrintDigest(Trainer& trainer, const Dataset& test) {
-  StepRunner& runner = trainer.runner();
-  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Predictor> predictor,
-                       Predictor::Create(runner.plan(), runner.session().shared_weights()));
-  ATH_ASSIGN_OR_RETURN(TestSetResult result, PredictTestSet(test, trainer.plan().metadata, predictor.get()));
-  std::printf("logits digest %s\n", Digest(result.logits).c_str());
-  return absl::OkStatus();
-}
-
 void PrintEnd(const TrainResult& result, const TrainConfig& config) {
   if (result.end == RunEnd::kEarlyStopping) {
-    std::printf("stopped early: no better %s for %lld evaluations\n", config.monitor.c_str(),
+    std::printf("stopped early: no better %s in %lld evaluations\n", config.monitor.c_str(),
                 static_cast<long long>(config.patience));
   } else if (result.end == RunEnd::kTime) {
     std::printf("stopped after %g minutes\n", config.max_minutes);
@@ -112,12 +66,28 @@ void PrintEnd(const TrainResult& result, const TrainConfig& config) {
   }
 }
 
-absl::Status PrintResults(Trainer& trainer, const Opened& data, const TrainConfig& config, int64_t steps) {
-  ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, trainer.Evaluate(data.sources.validation));
-  std::printf("test accuracy %.2f %%, loss %.4f, after %lld steps\n", 100 * m.accuracy(), m.loss(),
-              static_cast<long long>(steps));
+// What the trained weights answer to the test set through the plan's infer entry; `athanor run` of the saved plan, in
+// another process, prints the same digest.
+absl::Status PrintDigest(Trainer& trainer, const SampleSource& test) {
+  StepRunner& runner = trainer.runner();
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Predictor> predictor,
+                       Predictor::Create(runner.plan(), runner.session().shared_weights()));
+  ATH_ASSIGN_OR_RETURN(Tensor logits, PredictLogits(test, predictor.get()));
+  std::printf("logits digest %s\n", Digest(logits).c_str());
+  return absl::OkStatus();
+}
+
+absl::Status PrintResults(Trainer& trainer, const Samples& data, const TrainConfig& config, int64_t steps) {
+  const Task task = trainer.task();
+  ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, trainer.Evaluate(data.test));
+  if (task == Task::kClassification) {
+    std::printf("test accuracy %.2f %%, loss %.4f", 100 * m.accuracy(), m.loss());
+  } else {
+    std::printf("test loss %.4f%s", m.loss(), MetricsText(task, m).c_str());
+  }
+  std::printf(", after %lld steps\n", static_cast<long long>(steps));
   if (config.out.empty()) return absl::OkStatus();
-  ATH_RETURN_IF_ERROR(PrintDigest(trainer, data.sets.test));
+  if (task == Task::kClassification) ATH_RETURN_IF_ERROR(PrintDigest(trainer, *data.test));
   std::printf("wrote %s/model.ath, model.plan and last.ckpt\n", config.out.c_str());
   return absl::OkStatus();
 }
@@ -135,9 +105,9 @@ absl::StatusOr<TrainConfig> Configure(Flags* flags, CLI::App* sub) {
   return config;
 }
 
-// With the weights to begin with. A run that goes on has them from its checkpoint.
-absl::StatusOr<Graph> MakeStart(const Flags& flags, const Opened& data) {
-  ATH_ASSIGN_OR_RETURN(Graph model, MakeModel(flags, data));
+absl::StatusOr<Graph> MakeModel(const Flags& flags, const Samples& data) {
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, data));
+  // A run that goes on has its weights from the checkpoint.
   if (flags.from.empty() || flags.train.config.resume) return model;
   ATH_ASSIGN_OR_RETURN(NamedTensors weights, ReadWeights(flags.from));
   ATH_ASSIGN_OR_RETURN(TransferReport report, TransferWeights(flags.from, weights, &model));
@@ -145,8 +115,7 @@ absl::StatusOr<Graph> MakeStart(const Flags& flags, const Opened& data) {
   return model;
 }
 
-absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const TrainConfig& config,
-                                                     const Trainer& trainer) {
+absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const TrainConfig& config, const Trainer& trainer) {
   std::optional<int64_t> resumed;
   if (config.resume) resumed = trainer.resumed_steps();
   return OpenMetricsLogs(config.out, config.out.empty() ? "none" : flags.logs, resumed);
@@ -155,15 +124,15 @@ absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const T
 absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
   ATH_ASSIGN_OR_RETURN(TrainConfig config, Configure(flags.get(), sub));
   ATH_ASSIGN_OR_RETURN(ProgressMode mode, ParseProgressMode(flags->progress));
-  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Opened> data, LoadData(flags->data));
-  ATH_ASSIGN_OR_RETURN(Graph model, MakeStart(*flags, *data));
-  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> trainer, Trainer::Create(model, data->sources, config));
+  ATH_ASSIGN_OR_RETURN(Samples data, LoadSamples(flags->data));
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeModel(*flags, data));
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> trainer, Trainer::Create(model, SourcesOf(data), config));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<MetricsLog> log, OpenLogs(*flags, config, *trainer));
   if (!config.out.empty()) {
     const std::string text = absl::StrCat("# athanor train --config ", config.out, "/config.toml\n", config.run_config);
     ATH_RETURN_IF_ERROR(WriteFileAtomic(config.out + "/config.toml", {text}));
   }
-  PrintStart(model, *trainer, *data, config);
+  PrintStart(model, *trainer, data, config);
 
   CatchSignals();
   Progress progress(stderr, mode);
@@ -181,7 +150,7 @@ absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
     return 128 + result->signal;
   }
   PrintEnd(*result, config);
-  ATH_RETURN_IF_ERROR(PrintResults(*trainer, *data, config, result->steps));
+  ATH_RETURN_IF_ERROR(PrintResults(*trainer, data, config, result->steps));
   return kExitOk;
 }
 
@@ -190,7 +159,7 @@ absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
 void AddTrain(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
   CLI::App* sub = app.add_subcommand("train", "Train a network on a data set");
-  sub->add_option("model", flags->model, "name of the network: see `athanor models`");
+  sub->add_option("model", flags->model, "name of the network (see `athanor models`), or a model file (.ath)");
   sub->add_option("--data", flags->data,
                   "mnist (the sample inside the program: 10,000 training and 2,000 test images), or a folder with the "
                   "four IDX files of MNIST or a set of the same form, plain or .gz")

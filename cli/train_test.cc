@@ -62,6 +62,26 @@ TEST_F(TrainTest, TwoRunsWithASignalBetweenAreOneRun) {
   EXPECT_TRUE(ReadAll(dir_ / "whole" / "model.ath") == ReadAll(dir_ / "parts" / "model.ath"));
 }
 
+TEST_F(TrainTest, EvaluateGivesTheRunsNumbersAndMore) {
+  Outcome train = Train("--out run");
+  ASSERT_EQ(train.code, 0) << train.err;
+  Outcome o = Run("evaluate run --data mnist --batch 300");
+  ASSERT_EQ(o.code, 0) << o.err;
+  const std::string accuracy = train.out.substr(train.out.find("test accuracy ") + 5, 16);
+  EXPECT_THAT(o.out, AllOf(HasSubstr(accuracy), HasSubstr("top 5"), HasSubstr("precision"), HasSubstr("2000 samples")));
+  EXPECT_EQ(Run("evaluate run/model.ath --set train").code, 0);
+  ExpectUsageError(Run("evaluate run --set holiday"), "holiday");
+  ExpectUsageError(Run("evaluate missing.ath"), "missing.ath");
+  ExpectUsageError(Run("evaluate run --batch 0"), "batch");
+}
+
+TEST_F(TrainTest, AModelFileIsTrainedOn) {
+  ASSERT_EQ(Train("--out first").code, 0);
+  Outcome o = Run("train first/model.ath --batch 500 --epochs 1 --threads 1 --lr 1e-9");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("61,706"));
+}
+
 TEST_F(TrainTest, FineTuningListsTheDifferences) {
   ASSERT_EQ(Run("models lenet5 --classes 7 -o seven.ath").code, 0);
   Outcome o = Train("--from seven.ath --freeze 'conv*' --out run");

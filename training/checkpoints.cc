@@ -108,8 +108,10 @@ absl::Status CheckpointFolder::GiveName(const std::string& file, const Checkpoin
 
 absl::Status CheckpointFolder::Save(const Checkpoint& checkpoint, bool best) {
   if (std::string bad = FirstNonFinite(checkpoint); !bad.empty()) {
-    return MakeError(ErrorClass::kCkpt, "\"%s\" is not finite after step %d: no checkpoint is written, the last one stays",
-                     bad, checkpoint.step);
+    return absl::AbortedError(absl::StrFormat(
+        "\"%s\" is not finite after step %d: no checkpoint is written, the last one stays. A smaller learning rate or "
+        "--clip-norm often helps",
+        bad, checkpoint.step));
   }
   const std::string path = StepPath(checkpoint.step);
   ATH_RETURN_IF_ERROR(WriteCheckpoint(checkpoint, path));

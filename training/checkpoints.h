@@ -29,7 +29,7 @@ class CheckpointFolder {
   absl::Status Clean(bool forget);
 
   // Writes the checkpoint and makes it last.ckpt, and best.ckpt first if it is the `best`; then removes the oldest step
-  // files. CKPT error naming the tensor, and nothing is written, if one holds a NaN or infinity. PATH errors.
+  // files. Aborted, naming the tensor, and nothing is written, if one holds a NaN or infinity. PATH errors.
   absl::Status Save(const Checkpoint& checkpoint, bool best);
 
   struct Found {

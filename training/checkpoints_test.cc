@@ -97,7 +97,7 @@ TEST_F(CheckpointsTest, NumbersThatAreNotFiniteAreNotSaved) {
   CheckpointFolder folder(folder_, 3);
   ASSERT_TRUE(folder.Save(At(1), false).ok());
   absl::Status bad = folder.Save(At(2, NAN), true);
-  EXPECT_EQ(bad.message(), "CKPT: \"w\" is not finite after step 2: no checkpoint is written, the last one stays");
+  EXPECT_THAT(std::string(bad.message()), HasSubstr("\"w\" is not finite after step 2: no checkpoint is written"));
   EXPECT_EQ(folder.LoadNewest()->checkpoint.step, 1);
   EXPECT_FALSE(fs::exists(folder.best_path()));
 }

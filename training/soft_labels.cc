@@ -57,6 +57,7 @@ class Softener {
                        kHard);
     }
     node->op = kSoft;
+    node->attrs.Erase("ignore_index");
     const ValueId logits = node->inputs[kLogits];
     if (soft_ == kNoValue) {
       Value labels;

@@ -61,6 +61,17 @@ Graph Network(int units = 16) {
   return b.Build().value();
 }
 
+// Without dropout and statistics of a batch; NaN goes through all of it.
+Graph PlainNetwork() {
+  GraphBuilder b("plain");
+  Var x = b.Input("x", DType::kF32, {"N", 2}), labels = b.Input("labels", DType::kS32, {"N"});
+  Var logits = b.FullyConnected(b.Tanh(b.FullyConnected(x, {.units = 8, .name = "fc1"})), {.units = 4, .name = "fc2"});
+  Var loss = b.SoftmaxCrossEntropy(logits, labels);
+  b.Entry("train", {.training = true, .inputs = {x, labels}, .outputs = {{"logits", logits}}, .loss = loss});
+  b.Entry("evaluate", {.inputs = {x, labels}, .outputs = {{"logits", logits}}, .loss = loss});
+  return b.Build().value();
+}
+
 TrainingData Data() {
   return {"quadrants", std::make_shared<Quadrants>(75, 0.2), std::make_shared<Quadrants>(40, 0.0), nullptr};
 }
@@ -233,21 +244,12 @@ TEST_F(TrainerTest, LearnsAndReportsEachEpoch) {
 }
 
 TEST_F(TrainerTest, AccumulatedBatchesAreOneLargeBatch) {
-  // Without dropout and statistics of a batch, two batches of 16 make the update of one batch of 32.
-  auto plain = [] {
-    GraphBuilder b("plain");
-    Var x = b.Input("x", DType::kF32, {"N", 2}), labels = b.Input("labels", DType::kS32, {"N"});
-    Var logits = b.FullyConnected(b.Tanh(b.FullyConnected(x, {.units = 8, .name = "fc1"})), {.units = 4, .name = "fc2"});
-    Var loss = b.SoftmaxCrossEntropy(logits, labels);
-    b.Entry("train", {.training = true, .inputs = {x, labels}, .outputs = {{"logits", logits}}, .loss = loss});
-    b.Entry("evaluate", {.inputs = {x, labels}, .outputs = {{"logits", logits}}, .loss = loss});
-    return b.Build().value();
-  };
+  // Two batches of 16 make the update of one batch of 32.
   TrainConfig large = Config(""), parts = Config("");
   large.batch = 32;
   parts.accumulate = 2;
   large.optimizer.name = parts.optimizer.name = "sgd";
-  auto a = Trainer::Create(plain(), Data(), large), b = Trainer::Create(plain(), Data(), parts);
+  auto a = Trainer::Create(PlainNetwork(), Data(), large), b = Trainer::Create(PlainNetwork(), Data(), parts);
   ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
   ASSERT_TRUE((*a)->Run(&quiet_).ok());
   ASSERT_TRUE((*b)->Run(&quiet_).ok());
@@ -348,13 +350,26 @@ TEST_F(TrainerTest, ALossThatIsNotFiniteNamesStepAndTensorAndLeavesTheCheckpoint
   auto poisoned = std::make_shared<Quadrants>(75, 0.2);
   poisoned->Poison(30);
   data.train = poisoned;
-  auto trainer = Trainer::Create(Network(), data, config);
+  auto trainer = Trainer::Create(PlainNetwork(), data, config);
   ASSERT_TRUE(trainer.ok()) << trainer.status();
   absl::Status run = (*trainer)->Run(&quiet_).status();
   EXPECT_THAT(std::string(run.message()), AllOf(HasSubstr("the loss is nan at step "), HasSubstr("the data's \"x\"")));
   for (int64_t step : CheckpointFolder(folder_, 1).Steps()) {
     EXPECT_TRUE(ReadCheckpoint(CheckpointFolder(folder_, 1).StepPath(step)).ok());
   }
+}
+
+TEST_F(TrainerTest, WeightsThatAreNotFiniteAreNeverSaved) {
+  // ReLU makes zeros of NaN, so the loss stays finite: the gradients are not.
+  TrainConfig config = Config(folder_);
+  config.checkpoint_every = 1;
+  TrainingData data = Data();
+  auto poisoned = std::make_shared<Quadrants>(75, 0.2);
+  poisoned->Poison(30);
+  data.train = poisoned;
+  auto trainer = Trainer::Create(Network(), data, config);
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  EXPECT_THAT(std::string((*trainer)->Run(&quiet_).status().message()), HasSubstr("is not finite after step"));
 }
 
 TEST_F(TrainerTest, ADamagedNewestCheckpointIsToldAndTheOlderOneTaken) {
