@@ -21,6 +21,7 @@ using Action = std::function<absl::StatusOr<int>()>;  // -> exit code
 
 void AddTrain(CLI::App& app, Action* action);
 void AddData(CLI::App& app, Action* action);
+void AddEvaluate(CLI::App& app, Action* action);
 void AddCompile(CLI::App& app, Action* action);
 void AddRun(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);

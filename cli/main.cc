@@ -31,6 +31,7 @@ int Main(int argc, char** argv) {
   Action action;
   AddTrain(app, &action);
   AddData(app, &action);
+  AddEvaluate(app, &action);
   AddCompile(app, &action);
   AddRun(app, &action);
   AddInspect(app, &action);

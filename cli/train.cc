@@ -6,13 +6,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
-#include "cli/optimizer_flags.h"
+#include "cli/config_file.h"
 #include "cli/tables.h"
-#include "data/mnist_sample/mnist_sample.h"
-#include "models/models.h"
+#include "cli/train_flags.h"
+#include "cli/train_report.h"
+#include "cli/train_setup.h"
 #include "runtime/core/file.h"
 #include "training/predictor.h"
 #include "training/trainer.h"
+#include "training/transfer.h"
 
 namespace athanor {
 namespace {
@@ -24,24 +26,21 @@ extern "C" void OnSignal(int signal) {
   if (g_signal.exchange(signal) != 0) std::_Exit(128 + signal);
 }
 
-struct Flags {
-  std::string model, data = "mnist", progress = "auto";
-  TrainConfig config;
-};
-
-// MNIST's mean and standard deviation over the pixels of its 60,000 training images, in units of 0..1.
-constexpr float kMnistMean = 0.1307f, kMnistStd = 0.3081f;
-
-absl::StatusOr<TrainTest> LoadData(const std::string& data) {
-  if (data == "mnist") return LoadMnistSample();
-  return LoadMnist(data);
+void CatchSignals() {
+  struct sigaction action = {};
+  action.sa_handler = &OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
 }
 
-void PrintStart(const Graph& model, const Trainer& trainer, const TrainTest& data, const TrainConfig& config) {
-  std::printf("%s\n", LayerTable(model, "train").c_str());
-  std::printf("data: %s, %s training and %s test samples, %lld classes\n", data.train.name.c_str(),
-              WithCommas(data.train.size()).c_str(), WithCommas(data.test.size()).c_str(),
-              static_cast<long long>(data.train.classes));
+struct Flags {
+  std::string model, data = "mnist", progress = "auto", config_file, from, logs = "csv,jsonl";
+  int64_t log_every = 10;
+  TrainFlags train;
+};
+
+void PrintStart(const Graph& model, const Trainer& trainer, const Samples& data, const TrainConfig& config) {
+  std::printf("%s\n%s\n", LayerTable(model, "train").c_str(), DataText(data).c_str());
   const Target& target = trainer.plan().target;
   std::printf("plan: batch %lld, %s, learning rate %g, seed %llu, %d threads, %s, oneDNN %s\n",
               static_cast<long long>(config.batch), config.optimizer.name.c_str(), config.learning_rate,
@@ -54,54 +53,104 @@ void PrintStart(const Graph& model, const Trainer& trainer, const TrainTest& dat
   std::fflush(stdout);
 }
 
+void PrintEnd(const TrainResult& result, const TrainConfig& config) {
+  if (result.end == RunEnd::kEarlyStopping) {
+    std::printf("stopped early: no better %s in %lld evaluations\n", config.monitor.c_str(),
+                static_cast<long long>(config.patience));
+  } else if (result.end == RunEnd::kTime) {
+    std::printf("stopped after %g minutes\n", config.max_minutes);
+  }
+  if (config.patience > 0 && result.best_step >= 0) {
+    std::printf("the weights are those of step %lld, with the best %s %.4f\n", static_cast<long long>(result.best_step),
+                config.monitor.c_str(), result.best);
+  }
+}
+
 // What the trained weights answer to the test set through the plan's infer entry; `athanor run` of the saved plan, in
 // another process, prints the same digest.
-absl::Status PrintDigest(Trainer& trainer, const Dataset& test) {
+absl::Status PrintDigest(Trainer& trainer, const SampleSource& test) {
+  StepRunner& runner = trainer.runner();
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<Predictor> predictor,
-                       Predictor::Create(trainer.shared_plan(), trainer.session().shared_weights()));
-  ATH_ASSIGN_OR_RETURN(TestSetResult result, PredictTestSet(test, trainer.plan().metadata, predictor.get()));
-  std::printf("logits digest %s\n", Digest(result.logits).c_str());
+                       Predictor::Create(runner.plan(), runner.session().shared_weights()));
+  ATH_ASSIGN_OR_RETURN(Tensor logits, PredictLogits(test, predictor.get()));
+  std::printf("logits digest %s\n", Digest(logits).c_str());
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> Train(Flags flags) {
-  ATH_ASSIGN_OR_RETURN(ProgressMode mode, ParseProgressMode(flags.progress));
-  // An unwritable folder is found before the data is read and anything is computed.
-  if (!flags.config.out.empty()) ATH_RETURN_IF_ERROR(ProbeWritableDir(flags.config.out));
-  ATH_ASSIGN_OR_RETURN(TrainTest data, LoadData(flags.data));
-  ModelOptions options;
-  options.class_names = data.train.class_names;
-  ATH_ASSIGN_OR_RETURN(Graph model, BuildModel(flags.model, options));
-  flags.config.normalization = Normalization::MeanStd({kMnistMean}, {kMnistStd}, 1.0f / 255.0f);
-  model.metadata.Set("input_scale", 1.0 / 255.0);
-  model.metadata.Set("input_mean", Floats{kMnistMean});
-  model.metadata.Set("input_std", Floats{kMnistStd});
-  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> trainer, Trainer::Create(model, data, flags.config));
-  PrintStart(model, *trainer, data, flags.config);
+absl::Status PrintResults(Trainer& trainer, const Samples& data, const TrainConfig& config, int64_t steps) {
+  const Task task = trainer.task();
+  ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, trainer.Evaluate(data.test));
+  if (task == Task::kClassification) {
+    std::printf("test accuracy %.2f %%, loss %.4f", 100 * m.accuracy(), m.loss());
+  } else {
+    std::printf("test loss %.4f%s", m.loss(), MetricsText(task, m).c_str());
+  }
+  std::printf(", after %lld steps\n", static_cast<long long>(steps));
+  if (config.out.empty()) return absl::OkStatus();
+  if (task == Task::kClassification) ATH_RETURN_IF_ERROR(PrintDigest(trainer, *data.test));
+  std::printf("wrote %s/model.ath, model.plan and last.ckpt\n", config.out.c_str());
+  return absl::OkStatus();
+}
 
-  struct sigaction action = {};
-  action.sa_handler = &OnSignal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+// The configuration as it is in effect, from the file and the command line.
+absl::StatusOr<TrainConfig> Configure(Flags* flags, CLI::App* sub) {
+  if (!flags->config_file.empty()) ATH_RETURN_IF_ERROR(ReadConfigFile(flags->config_file, sub));
+  ATH_ASSIGN_OR_RETURN(TrainConfig config, FinishTrainFlags(flags->train, *sub));
+  ATH_RETURN_IF_ERROR(CheckConfig(config));
+  ATH_RETURN_IF_ERROR(CheckLogFormats(flags->logs));
+  if (flags->log_every < 1) return MakeError(ErrorClass::kReq, "log-every = %d is below 1", flags->log_every);
+  config.run_config = EffectiveConfig(*sub, {"resume"});
+  // An unwritable folder is found before the data is read and anything is computed.
+  if (!config.out.empty()) ATH_RETURN_IF_ERROR(ProbeWritableDir(config.out));
+  return config;
+}
+
+absl::StatusOr<Graph> MakeModel(const Flags& flags, const Samples& data) {
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, data));
+  // A run that goes on has its weights from the checkpoint.
+  if (flags.from.empty() || flags.train.config.resume) return model;
+  ATH_ASSIGN_OR_RETURN(NamedTensors weights, ReadWeights(flags.from));
+  ATH_ASSIGN_OR_RETURN(TransferReport report, TransferWeights(flags.from, weights, &model));
+  std::printf("%s\n", TransferText(flags.from, report).c_str());
+  return model;
+}
+
+absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const TrainConfig& config, const Trainer& trainer) {
+  std::optional<int64_t> resumed;
+  if (config.resume) resumed = trainer.resumed_steps();
+  return OpenMetricsLogs(config.out, config.out.empty() ? "none" : flags.logs, resumed);
+}
+
+absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
+  ATH_ASSIGN_OR_RETURN(TrainConfig config, Configure(flags.get(), sub));
+  ATH_ASSIGN_OR_RETURN(ProgressMode mode, ParseProgressMode(flags->progress));
+  ATH_ASSIGN_OR_RETURN(Samples data, LoadSamples(flags->data));
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeModel(*flags, data));
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> trainer, Trainer::Create(model, SourcesOf(data), config));
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<MetricsLog> log, OpenLogs(*flags, config, *trainer));
+  if (!config.out.empty()) {
+    const std::string text = absl::StrCat("# athanor train --config ", config.out, "/config.toml\n", config.run_config);
+    ATH_RETURN_IF_ERROR(WriteFileAtomic(config.out + "/config.toml", {text}));
+  }
+  PrintStart(model, *trainer, data, config);
+
+  CatchSignals();
   Progress progress(stderr, mode);
-  absl::StatusOr<TrainResult> result = trainer->Run(&progress, &g_signal);
+  TrainReporter reporter(trainer->task(), &progress, log.get(), flags->log_every);
+  absl::StatusOr<TrainResult> result = trainer->Run(&reporter, &g_signal);
+  reporter.Flush();
   progress.Finish();
   ATH_RETURN_IF_ERROR(result.status());
-  if (result->stopped_by != 0) {
-    if (!flags.config.out.empty()) {
-      std::printf("saved %s/last.ckpt after step %lld; go on with --resume\n", flags.config.out.c_str(),
+  if (result->end == RunEnd::kSignal) {
+    std::printf("stopped by signal %d after step %lld\n", result->signal, static_cast<long long>(result->steps));
+    if (!config.out.empty()) {
+      std::printf("saved %s/last.ckpt after step %lld; go on with --resume\n", config.out.c_str(),
                   static_cast<long long>(result->steps));
     }
-    return 128 + result->stopped_by;
+    return 128 + result->signal;
   }
-  double loss = 0, accuracy = 0;
-  ATH_RETURN_IF_ERROR(trainer->Evaluate(data.test, &loss, &accuracy));
-  std::printf("test accuracy %.2f %%, loss %.4f, after %lld steps\n", 100 * accuracy, loss,
-              static_cast<long long>(result->steps));
-  if (!flags.config.out.empty()) {
-    ATH_RETURN_IF_ERROR(PrintDigest(*trainer, data.test));
-    std::printf("wrote %s/model.ath, model.plan and last.ckpt\n", flags.config.out.c_str());
-  }
+  PrintEnd(*result, config);
+  ATH_RETURN_IF_ERROR(PrintResults(*trainer, data, config, result->steps));
   return kExitOk;
 }
 
@@ -109,26 +158,34 @@ absl::StatusOr<int> Train(Flags flags) {
 
 void AddTrain(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
-  TrainConfig& c = flags->config;
   CLI::App* sub = app.add_subcommand("train", "Train a network on a data set");
-  sub->add_option("model", flags->model, "name of the network: see `athanor models`")->required();
+  sub->add_option("model", flags->model, "name of the network (see `athanor models`), or a model file (.ath)");
   sub->add_option("--data", flags->data,
                   "mnist (the sample inside the program: 10,000 training and 2,000 test images), or a folder with the "
                   "four IDX files of MNIST or a set of the same form, plain or .gz")
       ->capture_default_str();
-  sub->add_option("--epochs", c.epochs, "passes over the training set")->capture_default_str();
-  sub->add_option("--batch", c.batch, "samples a step")->capture_default_str();
-  sub->add_option("--lr", c.learning_rate, "learning rate")->capture_default_str();
-  AddOptimizerOptions(sub, &c.optimizer, &c.update);
-  sub->add_option("--seed", c.seed, "of the weights, the order of samples and dropout")->capture_default_str();
-  sub->add_option("--threads", c.threads, "0: all CPUs that this process may use")->capture_default_str();
-  sub->add_option("--out", c.out, "folder for model.ath, model.plan and last.ckpt; made if it is missing");
-  sub->add_flag("--resume", c.resume, "go on from last.ckpt in --out, bit for bit where it stopped");
-  sub->add_option("--progress", flags->progress, "auto, bar, plain, json or none; on stderr")->capture_default_str();
+  AddTrainOptions(sub, &flags->train);
+  sub->add_option("--from", flags->from,
+                  "weights to begin with: a model (.ath), a checkpoint (.ckpt) or the folder of a run. Tensors are matched "
+                  "by name and shape; the differences are listed")
+      ->group("Fine-tuning");
+  constexpr char kReports[] = "Reports";
+  sub->add_option("--progress", flags->progress, "auto, bar, plain, json or none; on stderr")
+      ->capture_default_str()
+      ->group(kReports);
+  sub->add_option("--logs", flags->logs, "files of numbers in --out: csv, jsonl, tensorboard, or none")
+      ->capture_default_str()
+      ->group(kReports);
+  sub->add_option("--log-every", flags->log_every, "steps between the numbers of steps in them")
+      ->capture_default_str()
+      ->group(kReports);
+  sub->add_option("--config", flags->config_file,
+                  "TOML file whose keys are the names of these flags (epochs = 10); the command line wins. The run's own is "
+                  "written to --out as config.toml");
   sub->footer(
       "Ctrl-C finishes the step, saves last.ckpt and exits with 130; a second one exits at once.\n"
       "Example: athanor train lenet5 --data mnist --epochs 3 --batch 64 --optimizer adam --lr 1e-3 --seed 1 --out runs/lenet5");
-  sub->callback([flags, action] { *action = [flags] { return Train(*flags); }; });
+  sub->callback([flags, action, sub] { *action = [flags, sub] { return Train(flags, sub); }; });
 }
 
 }  // namespace athanor

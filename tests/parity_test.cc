@@ -8,7 +8,9 @@
 #include "data/sample_source.h"
 #include "gtest/gtest.h"
 #include "models/models.h"
-#include "training/trainer.h"
+#include "tests/testing.h"
+#include "training/optimizers.h"
+#include "training/step_runner.h"
 
 namespace athanor {
 namespace {
@@ -30,28 +32,31 @@ TEST_P(ParityTest, LossesAgreeWithPyTorch) {
   ASSERT_EQ(expected.size(), 20u);
   auto data = LoadMnistSample();
   ASSERT_TRUE(data.ok()) << data.status();
-  TrainConfig config;
-  config.batch = kBatch;
-  config.threads = 2;
-  config.seed = 1;
-  config.optimizer.name = optimizer;
-  bool sgd = config.optimizer.name == "sgd";
-  if (sgd) config.optimizer.momentum = 0.9;
-  config.learning_rate = sgd ? 0.05 : 1e-3;
-  config.normalization = Normalization::MeanStd({0.1307f}, {0.3081f}, 1.0f / 255.0f);
-  auto trainer = Trainer::Create(*BuildModel(name), *data, config);
-  ASSERT_TRUE(trainer.ok()) << trainer.status();
-  auto source = MakeDatasetSource(data->train, config.normalization);
+  const bool sgd = std::string(optimizer) == "sgd";
+  OptimizerFlags flags;
+  flags.name = optimizer;
+  if (sgd) flags.momentum = 0.9;
+  StepRunnerOptions options;
+  options.train_rows = {kBatch};
+  options.compile.optimizer = *MakeOptimizer(flags);
+  options.compile.threads = 2;
+  auto runner = StepRunner::Create(InitializedModel(name), options);
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  auto source = MakeDatasetSource(data->train, Normalization::MeanStd({0.1307f}, {0.3081f}, 1.0f / 255.0f));
   ASSERT_TRUE(source.ok()) << source.status();
-  Tensor x = *Tensor::Create(DType::kF32, {kBatch, 1, 28, 28}), labels = *Tensor::Create(DType::kS32, {kBatch});
+  std::vector<Tensor> batch;
+  batch.push_back(*Tensor::Create(DType::kF32, {kBatch, 1, 28, 28}));
+  batch.push_back(*Tensor::Create(DType::kS32, {kBatch}));
+  Tensor &x = batch[0], &labels = batch[1];
   for (size_t step = 0; step < expected.size(); ++step) {
     for (int64_t i = 0; i < kBatch; ++i) {
-      ASSERT_TRUE((*source)->Read(static_cast<int64_t>(step) * kBatch + i, x.as<float>().subspan(i * 784, 784),
-                                  &labels.as<int32_t>()[i]).ok());
+      const TensorView sample[] = {{DType::kF32, {1, 28, 28}, x.as<float>().data() + i * 784, 784 * sizeof(float)},
+                                   {DType::kS32, {}, labels.as<int32_t>().data() + i, sizeof(int32_t)}};
+      ASSERT_TRUE((*source)->Read(static_cast<int64_t>(step) * kBatch + i, 0, sample).ok());
     }
-    auto loss = (*trainer)->Step(x, labels);
-    ASSERT_TRUE(loss.ok()) << loss.status();
-    EXPECT_NEAR(*loss / expected[step], 1, 1e-4) << "step " << step + 1;
+    auto output = (*runner)->Train(batch, kBatch, {.lr = sgd ? 0.05 : 1e-3, .step = static_cast<int64_t>(step) + 1});
+    ASSERT_TRUE(output.ok()) << output.status();
+    EXPECT_NEAR(output->loss / expected[step], 1, 1e-4) << "step " << step + 1;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "data/mnist_sample/mnist_sample.h"
+#include "data/sample_source.h"
 #include "gtest/gtest.h"
 #include "models/models.h"
 #include "tests/testing.h"
@@ -27,19 +28,23 @@ TrainTest SmallData() {
   return data;
 }
 
+TrainingData Sources(const TrainTest& data) {
+  const Normalization normalization = Normalization::MeanStd({0.1307f}, {0.3081f}, 1.0f / 255.0f);
+  return {"sample", *MakeDatasetSource(data.train, normalization), *MakeDatasetSource(data.test, normalization), nullptr};
+}
+
 TrainConfig Config(const std::string& out) {
   TrainConfig config;
   config.epochs = 3;
   config.threads = 2;
   config.out = out;
-  config.normalization = Normalization::MeanStd({0.1307f}, {0.3081f}, 1.0f / 255.0f);
   return config;
 }
 
 std::map<std::string, Tensor> AllVariables(Trainer& trainer) {
   std::map<std::string, Tensor> all;
   for (const Variable& v : trainer.plan().variables) {
-    if (v.kind != VariableKind::kConstant) all.emplace(v.name, *trainer.session().weights().Get(v.name));
+    if (v.kind != VariableKind::kConstant) all.emplace(v.name, *trainer.runner().weights().Get(v.name));
   }
   return all;
 }
@@ -53,8 +58,9 @@ class ResumeTest : public testing::Test {
  protected:
   void SetUp() override { std::filesystem::remove_all(folder_); }
   std::string folder_ = testing::TempDir() + "/resume_test";
-  TrainTest data_ = SmallData();
-  Progress quiet_{stderr, ProgressMode::kNone};
+  const TrainTest loaded_ = SmallData();
+  const TrainingData data_ = Sources(loaded_);
+  TrainListener quiet_;
 };
 
 TEST_F(ResumeTest, TwoRunsGiveTheSameBits) {
@@ -80,7 +86,8 @@ TEST_F(ResumeTest, AResumedRunEqualsTheUninterruptedOne) {
     ASSERT_TRUE(trainer.ok()) << trainer.status();
     auto result = (*trainer)->Run(&quiet_, &signal);
     ASSERT_TRUE(result.ok()) << result.status();
-    EXPECT_EQ(result->stopped_by, 15);
+    EXPECT_EQ(result->end, RunEnd::kSignal);
+    EXPECT_EQ(result->signal, 15);
     EXPECT_EQ(result->steps, part + 1);
   }
   config.resume = true;

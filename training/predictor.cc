@@ -123,6 +123,34 @@ absl::StatusOr<std::map<std::string, Tensor>> Predictor::Run(const Tensor& x) {
   return results;
 }
 
+absl::StatusOr<Tensor> PredictLogits(const SampleSource& source, Predictor* predictor) {
+  const std::vector<FieldSpec>& fields = source.fields();
+  const int64_t x_field = FindField(fields, "x");
+  if (x_field < 0) return MakeError(ErrorClass::kReq, "the samples have no field \"x\"");
+  if (fields[x_field].shape != predictor->sample_shape()) {
+    return MakeError(ErrorClass::kShape, "the samples have the shape %s, the model takes %s",
+                     ShapeToString(fields[x_field].shape), ShapeToString(predictor->sample_shape()));
+  }
+  std::vector<Tensor> sample(fields.size());
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    ATH_ASSIGN_OR_RETURN(sample[i], Tensor::Create(fields[i].dtype, fields[i].shape));
+    views.push_back(sample[i].view());
+  }
+  Shape shape = fields[x_field].shape;
+  shape.insert(shape.begin(), source.size());
+  ATH_ASSIGN_OR_RETURN(Tensor x, Tensor::Create(fields[x_field].dtype, shape));
+  const int64_t row_bytes = views[x_field].bytes;
+  for (int64_t i = 0; i < source.size(); ++i) {
+    views[x_field].data = static_cast<std::byte*>(x.data()) + i * row_bytes;
+    ATH_RETURN_IF_ERROR(source.Read(i, /*epoch=*/0, views));
+  }
+  ATH_ASSIGN_OR_RETURN(auto results, predictor->Run(x));
+  auto it = results.find("logits");
+  if (it == results.end()) return MakeError(ErrorClass::kReq, "the model has no output \"logits\"");
+  return std::move(it->second);
+}
+
 absl::StatusOr<TestSetResult> PredictTestSet(const Dataset& data, const Attributes& metadata, Predictor* predictor) {
   ATH_ASSIGN_OR_RETURN(Normalization normalization, NormalizationOf(metadata));
   if (data.sample_shape() != predictor->sample_shape()) {
@@ -130,24 +158,14 @@ absl::StatusOr<TestSetResult> PredictTestSet(const Dataset& data, const Attribut
                      ShapeToString(data.sample_shape()), ShapeToString(predictor->sample_shape()));
   }
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<SampleSource> source, MakeDatasetSource(data, normalization));
-  ATH_ASSIGN_OR_RETURN(Tensor x, Tensor::Create(DType::kF32, data.features.shape()));
-  const int64_t each = x.num_elements() / data.size();
-  for (int64_t i = 0; i < data.size(); ++i) {
-    int32_t label = 0;
-    const TensorView fields[] = {
-        {DType::kF32, data.sample_shape(), x.as<float>().data() + i * each, each * int64_t{sizeof(float)}},
-        {DType::kS32, {}, &label, sizeof(label)}};
-    ATH_RETURN_IF_ERROR(source->Read(i, /*epoch=*/0, fields));
-  }
-  ATH_ASSIGN_OR_RETURN(auto results, predictor->Run(x));
-  auto it = results.find("logits");
-  if (it == results.end() || it->second.shape().size() != 2 || it->second.shape()[1] < data.classes) {
+  ATH_ASSIGN_OR_RETURN(Tensor logits, PredictLogits(*source, predictor));
+  if (logits.shape().size() != 2 || logits.shape()[1] < data.classes) {
     return MakeError(ErrorClass::kReq, "the model has no output \"logits\" for the %d classes of \"%s\"", data.classes,
                      data.name);
   }
   ClassificationMetrics metrics;
-  metrics.Add(it->second.as<float>(), it->second.shape()[1], data.labels.as<int32_t>());
-  return TestSetResult{metrics.loss(), metrics.accuracy(), std::move(it->second)};
+  metrics.Add(logits.as<float>(), logits.shape()[1], data.labels.as<int32_t>());
+  return TestSetResult{metrics.loss(), metrics.accuracy(), std::move(logits)};
 }
 
 std::string Digest(const Tensor& t) {

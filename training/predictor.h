@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/sample_source.h"
 #include "data/normalize.h"
 #include "runtime/session/session.h"
 
@@ -56,6 +57,10 @@ struct TestSetResult {
 };
 // Prepares a data set as the metadata say and runs it through the output "logits".
 absl::StatusOr<TestSetResult> PredictTestSet(const Dataset& data, const Attributes& metadata, Predictor* predictor);
+
+// The output "logits" for all samples of a source, whose field "x" is the input. REQ error if there is no such output or
+// field.
+absl::StatusOr<Tensor> PredictLogits(const SampleSource& source, Predictor* predictor);
 
 // XXH3 of the tensor's bytes, as 16 hexadecimal digits: equal digests are equal bits.
 std::string Digest(const Tensor& t);

@@ -1,20 +1,14 @@
 #include "training/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "compiler/compile.h"
-#include "compiler/graph/initializers.h"
 #include "compiler/graph/model_io.h"
 #include "data/loader.h"
-#include "runtime/core/file.h"
+#include "runtime/core/philox.h"
 #include "runtime/plan/plan_io.h"
-#include "training/metrics.h"
-#include "training/training_state.h"
 
 namespace athanor {
 namespace {
@@ -23,237 +17,230 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
-absl::Status CheckConfig(const TrainConfig& c) {
-  if (c.epochs < 1) return MakeError(ErrorClass::kReq, "epochs = %d is below 1", c.epochs);
-  if (c.batch < 1) return MakeError(ErrorClass::kReq, "batch = %d is below 1", c.batch);
-  if (!(c.learning_rate > 0) || !std::isfinite(c.learning_rate)) {
-    return MakeError(ErrorClass::kReq, "learning rate = %g is not a positive number", c.learning_rate);
-  }
-  if (c.resume && c.out.empty()) return MakeError(ErrorClass::kReq, "resume needs the folder of the run to resume");
-  return absl::OkStatus();
+bool AllFinite(absl::Span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
-// The model's input and number of classes against the data's.
-absl::Status CheckData(const Graph& model, const Dataset& data, int64_t batch) {
-  const GraphEntry* entry = model.FindEntry("train");
-  if (entry == nullptr) return MakeError(ErrorClass::kGraph, "model \"%s\" has no entry \"train\"", model.name);
-  for (const NamedValue& input : entry->inputs) {
-    if (input.name != "x") continue;
-    const TensorType& type = model.type(input.value);
-    Shape shape = data.sample_shape();
-    std::vector<Dim> sample(type.dims.begin() + 1, type.dims.end());
-    if (sample != std::vector<Dim>(shape.begin(), shape.end())) {
-      return MakeError(ErrorClass::kShape, "data set \"%s\" has samples of shape %s, model \"%s\" takes %s", data.name,
-                       ShapeToString(shape), model.name, type.ToString());
-    }
-  }
-  for (const NamedValue& output : entry->outputs) {
-    if (output.name != "logits") continue;
-    const Dim& classes = model.type(output.value).dims.back();
-    if (!classes.symbolic() && data.classes > classes.size) {
-      return MakeError(ErrorClass::kData, "data set \"%s\" has %d classes, model \"%s\" has %d", data.name, data.classes,
-                       model.name, classes.size);
-    }
-  }
-  if (data.size() < batch) {
-    return MakeError(ErrorClass::kData, "data set \"%s\" has %d samples, fewer than one batch of %d", data.name,
-                     data.size(), batch);
-  }
-  return absl::OkStatus();
-}
-
-template <typename T>
-void SetScalar(const TensorView& view, T value) {
-  if (view.data != nullptr) *static_cast<T*>(view.data) = value;
-}
+// The parts of a step have masks of their own for dropout; the first has those of a step that is not made of parts.
+uint64_t SeedOfPart(uint64_t seed, int64_t part) { return part == 0 ? seed : Philox::MixStream(seed, part); }
 
 }  // namespace
 
-Trainer::Trainer(Graph model, const TrainTest& data, const TrainConfig& config)
-    : model_(std::move(model)), data_(data), config_(config) {}
-Trainer::~Trainer() = default;
-
-absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph model, const TrainTest& data, const TrainConfig& config) {
-  ATH_RETURN_IF_ERROR(CheckConfig(config));
-  ATH_RETURN_IF_ERROR(CheckData(model, data.train, config.batch));
-  ATH_RETURN_IF_ERROR(CheckData(model, data.test, 1));
-  if (!config.out.empty()) ATH_RETURN_IF_ERROR(ProbeWritableDir(config.out));
-  ATH_RETURN_IF_ERROR(InitializeVariables(&model, config.seed));
-  std::unique_ptr<Trainer> trainer(new Trainer(std::move(model), data, config));
-  ATH_RETURN_IF_ERROR(trainer->CompilePlan());
-  ATH_ASSIGN_OR_RETURN(trainer->session_, Session::Create(trainer->plan_));
-  ATH_RETURN_IF_ERROR(trainer->BindViews());
-  if (config.resume) ATH_RETURN_IF_ERROR(trainer->Resume());
-  return trainer;
+double Trainer::learning_rate() const {
+  return LearningRate(config_.schedule, config_.learning_rate, state_.step, length_, state_.plateau);
 }
 
-absl::Status Trainer::CompilePlan() {
-  CompileOptions options;
-  ATH_ASSIGN_OR_RETURN(options.optimizer, MakeOptimizer(config_.optimizer));
-  options.update = config_.update;
-  options.threads = config_.threads;
-  options.entries.push_back({"train", {{"N", config_.batch}}});
-  // The last batch of an epoch may be smaller: it gets an entry of its own size over the same weights.
-  int64_t rest = data_.train.size() % config_.batch;
-  if (rest > 0) options.entries.push_back({"train", {{"N", rest}}});
-  options.entries.push_back({"evaluate", {{"N", config_.batch}}});
-  if (model_.FindEntry("infer") != nullptr) options.entries.push_back({"infer", {{"N", 1}}});
-  ATH_ASSIGN_OR_RETURN(Plan plan, Compile(model_, options));
-  plan_ = std::make_shared<const Plan>(std::move(plan));
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::BindViews() {
-  for (const Entry& entry : plan_->entries) {
-    if (entry.name != "train" && entry.name.rfind("train@", 0) != 0) continue;
-    TrainViews v;
-    ATH_ASSIGN_OR_RETURN(v.entry, session_->FindEntry(entry.name));
-    v.rows = entry.symbols.at("N");
-    ATH_ASSIGN_OR_RETURN(v.x, session_->Input(v.entry, "x"));
-    ATH_ASSIGN_OR_RETURN(v.labels, session_->Input(v.entry, "labels"));
-    ATH_ASSIGN_OR_RETURN(v.loss, session_->Output(v.entry, "loss"));
-    ATH_ASSIGN_OR_RETURN(v.logits, session_->Output(v.entry, "logits"));
-    for (auto [name, view] : {std::pair("lr", &v.lr), {"step", &v.step}, {"seed", &v.seed}}) {
-      absl::StatusOr<TensorView> found = session_->Input(v.entry, name);
-      if (found.ok()) *view = *found;
-    }
-    train_.push_back(std::move(v));
-  }
-  ATH_ASSIGN_OR_RETURN(evaluate_, session_->FindEntry("evaluate"));
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::Resume() {
-  ATH_ASSIGN_OR_RETURN(TrainingState state, ReadTrainingState(config_.out, model_, config_, &session_->weights()));
-  step_ = resumed_steps_ = state.step;
-  epoch_ = state.epoch;
-  batch_index_ = state.batch_index;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<float> Trainer::RunStep(int views, int64_t rows, const Tensor& features, const Tensor& labels) {
-  const TrainViews& v = train_[views];
-  std::memcpy(v.x.data, features.data(), v.x.bytes);
-  std::memcpy(v.labels.data, labels.data(), rows * sizeof(int32_t));
-  SetScalar<float>(v.lr, static_cast<float>(config_.learning_rate));
-  SetScalar<int64_t>(v.step, step_ + 1);
-  SetScalar<int64_t>(v.seed, static_cast<int64_t>(config_.seed));
-  ATH_RETURN_IF_ERROR(session_->Run(v.entry));
-  float loss = *static_cast<const float*>(v.loss.data);
-  ++step_;
-  if (!std::isfinite(loss)) {
-    return absl::AbortedError(absl::StrFormat(
-        "the loss is %f at step %d (epoch %d, batch %d): training stops; the last checkpoint is kept. A smaller learning "
-        "rate (now %g) often helps",
-        loss, step_, epoch_ + 1, batch_index_ + 1, config_.learning_rate));
-  }
-  return loss;
-}
-
-absl::StatusOr<float> Trainer::Step(const Tensor& features, const Tensor& labels) {
-  const TrainViews& v = train_[0];
-  if (features.shape() != v.x.shape || features.dtype() != v.x.dtype || labels.shape() != v.labels.shape ||
-      labels.dtype() != v.labels.dtype) {
-    return MakeError(ErrorClass::kReq, "a step takes features %s and labels %s; given %s and %s", ShapeToString(v.x.shape),
-                     ShapeToString(v.labels.shape), ShapeToString(features.shape()), ShapeToString(labels.shape()));
-  }
-  return RunStep(0, v.rows, features, labels);
-}
-
-absl::StatusOr<TrainResult> Trainer::Run(Progress* progress, const std::atomic<int>* stop) {
-  LoaderOptions loading;
-  loading.batch_size = config_.batch;
-  loading.seed = config_.seed;
-  loading.first_epoch = epoch_;
-  loading.first_batch = batch_index_;
-  loading.end_epoch = std::max(config_.epochs, epoch_);
+absl::StatusOr<TrainResult> Trainer::Run(TrainListener* listener, const std::atomic<int>* stop) {
   TrainResult result;
-  result.steps = step_;
-  ATH_ASSIGN_OR_RETURN(std::unique_ptr<BatchLoader> loader,
-                       BatchLoader::Create(data_.train, config_.normalization, loading));
-  while (epoch_ < config_.epochs && result.stopped_by == 0) {
-    ATH_RETURN_IF_ERROR(RunEpoch(loader.get(), progress, stop, &result));
-    ATH_RETURN_IF_ERROR(SaveCheckpoint());
-  }
-  if (result.stopped_by == 0) ATH_RETURN_IF_ERROR(SaveModel());
+  for (const std::string& note : notes_) listener->OnNote(note);
+  timing_.run = timing_.epoch = Clock::now();
+  // A run that was stopped between a step and what belongs behind it.
+  const bool pending = state_.step > 0 && (state_.batch_index == batches_ || EvaluationDue());
+  if (pending) ATH_RETURN_IF_ERROR(FinishStep(listener, &result));
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<BatchLoader> loader, MakeLoader());
+  ATH_RETURN_IF_ERROR(RunLoop(loader.get(), listener, stop, &result));
+  loader.reset();
+  if (saved_step_ != state_.step) ATH_RETURN_IF_ERROR(Save(listener, /*best=*/false));
+  if (result.end != RunEnd::kSignal) ATH_RETURN_IF_ERROR(Finish());
+  result.steps = state_.step;
+  result.best_step = early_->best_step();
+  result.best = early_->best();
   return result;
 }
 
-absl::Status Trainer::RunEpoch(BatchLoader* loader, Progress* progress, const std::atomic<int>* stop,
-                               TrainResult* result) {
-  const int64_t batches = loader->batches_per_epoch();
-  const Clock::time_point start = Clock::now();
-  const double waited_before = loader->seconds_waited();
-  ClassificationMetrics metrics;
-  double loss_sum = 0;
-  for (; batch_index_ < batches; ) {
-    ATH_ASSIGN_OR_RETURN(const Batch* batch, loader->Next());
-    ATH_CHECK(batch != nullptr && batch->epoch == epoch_ && batch->index == batch_index_);
-    int views = batch->size == config_.batch ? 0 : 1;
-    ATH_ASSIGN_OR_RETURN(float loss, RunStep(views, batch->size, batch->fields[0], batch->fields[1]));
-    const TrainViews& v = train_[views];
-    metrics.Add(v.logits.as<float>(), v.logits.shape[1], batch->fields[1].as<int32_t>().subspan(0, batch->size));
-    loss_sum += static_cast<double>(loss) * batch->size;
-    ++batch_index_;
-    double rate = metrics.samples() / std::max(1e-9, Seconds(start));
-    double left = (config_.epochs - epoch_) * data_.train.size() - batch_index_ * config_.batch;
-    progress->Step({epoch_ + 1, config_.epochs, batch_index_, batches, loss_sum / metrics.samples(), metrics.accuracy(),
-                    rate, left / rate});
-    if (stop != nullptr && (result->stopped_by = stop->load()) != 0) break;
+absl::Status Trainer::RunLoop(BatchLoader* loader, TrainListener* listener, const std::atomic<int>* stop,
+                              TrainResult* result) {
+  while (state_.step < length_.steps) {
+    if (early_->should_stop()) {
+      result->end = RunEnd::kEarlyStopping;
+      return absl::OkStatus();
+    }
+    ATH_RETURN_IF_ERROR(Step(loader, listener));
+    if (stop != nullptr && (result->signal = stop->load()) != 0) {
+      result->end = RunEnd::kSignal;
+      return absl::OkStatus();
+    }
+    ATH_RETURN_IF_ERROR(FinishStep(listener, result));
+    if (config_.max_minutes > 0 && Seconds(timing_.run) >= 60 * config_.max_minutes && state_.step < length_.steps) {
+      result->end = RunEnd::kTime;
+      return absl::OkStatus();
+    }
   }
-  result->steps = step_;
-  if (batch_index_ == batches) ++epoch_, batch_index_ = 0;
-  if (result->stopped_by != 0) {
-    progress->Line(absl::StrFormat("stopped by signal %d after step %d", result->stopped_by, step_));
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Step(BatchLoader* loader, TrainListener* listener) {
+  const int64_t parts = std::min(config_.accumulate, batches_ - state_.batch_index);
+  const int64_t rows = std::min(parts * config_.batch, data_.train->size() - state_.batch_index * config_.batch);
+  StepEvent e;
+  e.learning_rate = learning_rate();
+  ClassificationMetrics metrics(MetricsOptions{.top_k = 1, .confusion = false, .loss_from_logits = false});
+  double loss_sum = 0;
+  for (int64_t part = 0; part < parts; ++part) {
+    ATH_ASSIGN_OR_RETURN(const Batch* batch, loader->Next());
+    ATH_CHECK(batch != nullptr && batch->epoch == state_.epoch && batch->index == state_.batch_index);
+    StepScalars scalars{e.learning_rate, state_.step + 1, SeedOfPart(config_.seed, part)};
+    scalars.share = static_cast<double>(batch->size) / static_cast<double>(rows);
+    scalars.last = part + 1 == parts;
+    absl::StatusOr<StepOutput> output = runner_->Train(batch->fields, batch->size, scalars);
+    if (!output.ok()) {
+      return AddContext(output.status(), absl::StrFormat("step %d (epoch %d, batch %d)", state_.step + 1,
+                                                         state_.epoch + 1, state_.batch_index + 1));
+    }
+    ATH_RETURN_IF_ERROR(CheckFinite(*output, *batch));
+    ATH_RETURN_IF_ERROR(AddBatch(*output, fields_, batch->fields, batch->size, &metrics));
+    loss_sum += static_cast<double>(output->loss) * batch->size;
+    e.grad_norm = output->grad_norm;
+    ++state_.batch_index;
+  }
+  ++state_.step;
+  state_.loss_sum += loss_sum;
+  state_.samples += rows;
+  state_.counted += metrics.samples();
+  state_.correct += metrics.correct();
+  timing_.samples += rows;
+  timing_.waited_now = loader->seconds_waited();
+
+  e.epoch = state_.epoch + 1;
+  e.epochs = total_epochs();
+  e.epoch_step = (state_.batch_index + config_.accumulate - 1) / config_.accumulate;
+  e.steps_per_epoch = length_.steps_per_epoch;
+  e.step = state_.step;
+  e.steps = length_.steps;
+  e.loss = loss_sum / rows;
+  e.mean_loss = state_.loss_sum / state_.samples;
+  e.mean_accuracy = state_.counted > 0 ? static_cast<double>(state_.correct) / state_.counted : 0;
+  const double elapsed = std::max(1e-9, Seconds(timing_.run));
+  e.samples_per_second = timing_.samples / elapsed;
+  const double rows_a_step = static_cast<double>(data_.train->size()) / length_.steps_per_epoch;
+  e.seconds_left = (length_.steps - state_.step) * rows_a_step / e.samples_per_second;
+  e.waited = timing_.waited_now / elapsed;
+  listener->OnStep(e);
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::CheckFinite(const StepOutput& output, const Batch& batch) {
+  if (std::isfinite(output.loss)) return absl::OkStatus();
+  std::string culprit;
+  for (size_t i = 0; i < fields_.size() && culprit.empty(); ++i) {
+    if (fields_[i].dtype != DType::kF32) continue;
+    if (!AllFinite(batch.fields[i].as<float>())) culprit = absl::StrCat("the data's \"", fields_[i].name, "\"");
+  }
+  if (culprit.empty()) {
+    ATH_ASSIGN_OR_RETURN(std::string variable, FirstNonFiniteVariable(runner_->weights()));
+    if (!variable.empty()) culprit = absl::StrCat("\"", variable, "\", looked at after this step's update");
+  }
+  if (culprit.empty() && output.logits.data != nullptr && !AllFinite(output.logits.as<float>())) {
+    culprit = "the output \"logits\"";
+  }
+  if (culprit.empty()) culprit = "the loss itself";
+  return absl::AbortedError(absl::StrFormat(
+      "the loss is %f at step %d (epoch %d, batch %d): training stops; the last checkpoint is kept. The first tensor that "
+      "is not finite is %s. A smaller learning rate (now %g) or --clip-norm often helps",
+      output.loss, state_.step + 1, state_.epoch + 1, state_.batch_index + 1, culprit, learning_rate()));
+}
+
+bool Trainer::EvaluationDue() const {
+  if (data_.validation == nullptr || state_.step == 0 || state_.evaluated == state_.step) return false;
+  return state_.step % evaluate_steps_ == 0 || state_.step == length_.steps;
+}
+
+// What comes behind a step: evaluation, the end of an epoch, a checkpoint.
+absl::Status Trainer::FinishStep(TrainListener* listener, TrainResult* result) {
+  ReportEvent r;
+  r.epoch = state_.epoch + 1;
+  r.epochs = total_epochs();
+  r.step = state_.step;
+  r.epoch_end = state_.batch_index == batches_;
+  r.train_loss = state_.samples > 0 ? state_.loss_sum / state_.samples : 0;
+  r.train_accuracy = state_.counted > 0 ? static_cast<double>(state_.correct) / state_.counted : 0;
+  r.has_accuracy = has_logits_;
+  r.seconds = Seconds(timing_.epoch);
+  r.seconds_waited = timing_.waited_now - timing_.waited_before;
+  // What was saved when the run was stopped behind this step lacks what comes now.
+  if (r.epoch_end || EvaluationDue()) saved_step_ = -1;
+  if (EvaluationDue()) {
+    ATH_ASSIGN_OR_RETURN(r.validation, Evaluate(data_.validation));
+    state_.evaluated = state_.step;
+    const double value = config_.monitor == "accuracy" ? r.validation->accuracy() : r.validation->loss();
+    r.best = early_->Update(value, state_.step);
+    UpdatePlateau(config_.schedule, config_.learning_rate, value, &state_.plateau);
+  }
+  if (r.epoch_end) {
+    ++state_.epoch;
+    state_.batch_index = 0;
+    state_.loss_sum = 0;
+    state_.samples = state_.counted = state_.correct = 0;
+    timing_.epoch = Clock::now();
+    timing_.waited_before = timing_.waited_now;
+  }
+  r.learning_rate = learning_rate();
+  if (r.best && folder_ == std::nullopt) ATH_RETURN_IF_ERROR(KeepBest());
+  const bool due = config_.checkpoint_every > 0 && state_.step % config_.checkpoint_every == 0;
+  const bool best = r.best, save = best || r.epoch_end || due;
+  if (r.epoch_end || r.validation) {
+    listener->OnReport(r);
+    result->reports.push_back(std::move(r));
+  }
+  return save ? Save(listener, best) : absl::OkStatus();
+}
+
+absl::StatusOr<ClassificationMetrics> Trainer::Evaluate(const std::shared_ptr<const SampleSource>& source,
+                                                        const MetricsOptions& metrics) {
+  return EvaluateAll(source, {config_.batch, config_.loader_threads, metrics}, runner_.get());
+}
+
+absl::Status Trainer::Save(TrainListener* listener, bool best) {
+  if (folder_ == std::nullopt) return absl::OkStatus();
+  // Only now: a command that fails before its first checkpoint leaves the former run's alone.
+  if (!cleaned_) ATH_RETURN_IF_ERROR(folder_->Clean(/*forget=*/!config_.resume));
+  cleaned_ = true;
+  listener->OnCheckpoint(state_.step);
+  state_.early_stopping = early_->ToText();
+  ATH_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                       MakeCheckpoint(model_, config_, Identity(), state_, runner_->weights()));
+  ATH_RETURN_IF_ERROR(folder_->Save(checkpoint, best));
+  saved_step_ = state_.step;
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::KeepBest() {
+  if (config_.patience == 0) return absl::OkStatus();
+  const Weights& weights = runner_->weights();
+  best_weights_.assign(weights.data(), weights.data() + weights.bytes());
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Finish() {
+  if (config_.patience > 0) ATH_RETURN_IF_ERROR(UseBest());
+  if (config_.ema_decay > 0) ATH_RETURN_IF_ERROR(UseAverages());
+  return SaveModel();
+}
+
+absl::Status Trainer::UseBest() {
+  if (!early_->has_best() || early_->best_step() == state_.step) return absl::OkStatus();
+  if (folder_ == std::nullopt) {
+    std::copy(best_weights_.begin(), best_weights_.end(), runner_->weights().data());
     return absl::OkStatus();
   }
-  EpochResult e{epoch_, metrics.samples() > 0 ? loss_sum / metrics.samples() : 0, metrics.accuracy()};
-  e.seconds = Seconds(start);
-  e.seconds_waited = loader->seconds_waited() - waited_before;
-  ATH_RETURN_IF_ERROR(Evaluate(data_.test, &e.test_loss, &e.test_accuracy));
-  progress->Line(absl::StrFormat("epoch %d/%d  train loss %.4f accuracy %.4f  test loss %.4f accuracy %.4f  %.2f s (%.0f%% waiting for data)",
-                                 e.epoch, config_.epochs, e.train_loss, e.train_accuracy, e.test_loss, e.test_accuracy,
-                                 e.seconds, 100 * e.seconds_waited / std::max(1e-9, e.seconds)));
-  result->epochs.push_back(e);
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::Evaluate(const Dataset& dataset, double* loss, double* accuracy) {
-  LoaderOptions loading;
-  loading.batch_size = config_.batch;
-  loading.shuffle = false;
-  ATH_ASSIGN_OR_RETURN(auto loader, BatchLoader::Create(dataset, config_.normalization, loading));
-  ATH_ASSIGN_OR_RETURN(TensorView x, session_->Input(evaluate_, "x"));
-  ATH_ASSIGN_OR_RETURN(TensorView labels, session_->Input(evaluate_, "labels"));
-  ATH_ASSIGN_OR_RETURN(TensorView logits, session_->Output(evaluate_, "logits"));
-  ClassificationMetrics metrics;
-  for (;;) {
-    ATH_ASSIGN_OR_RETURN(const Batch* batch, loader->Next());
-    if (batch == nullptr) break;
-    std::memcpy(x.data, batch->fields[0].data(), x.bytes);
-    std::memcpy(labels.data, batch->fields[1].data(), labels.bytes);
-    ATH_RETURN_IF_ERROR(session_->Run(evaluate_));
-    metrics.Add(logits.as<float>(), logits.shape[1], batch->fields[1].as<int32_t>().subspan(0, batch->size));
+  ATH_ASSIGN_OR_RETURN(Checkpoint best, folder_->LoadBest());
+  if (best.step != early_->best_step()) {
+    return MakeError(ErrorClass::kCkpt, "%s is of step %d, the best evaluation was at step %d", folder_->best_path(),
+                     best.step, early_->best_step());
   }
-  *loss = metrics.loss();
-  *accuracy = metrics.accuracy();
-  return absl::OkStatus();
+  return AddContext(RestoreVariables(best, model_.name, &runner_->weights()), folder_->best_path());
 }
 
-absl::Status Trainer::SaveCheckpoint() {
-  if (config_.out.empty()) return absl::OkStatus();
-  return WriteTrainingState(config_.out, model_, config_, {step_, epoch_, batch_index_}, session_->weights());
-}
-
-absl::StatusOr<Graph> Trainer::TrainedModel() const {
-  Graph trained = model_;
-  for (Value& v : trained.values) {
-    if (!IsVariable(v.kind) || plan_->FindVariable(v.name) == nullptr) continue;
-    ATH_ASSIGN_OR_RETURN(Tensor data, session_->weights().Get(v.name));
-    ATH_RETURN_IF_ERROR(data.Reshape(v.type.shape()));
-    v.data = std::make_shared<const Tensor>(std::move(data));
+absl::Status Trainer::UseAverages() {
+  Weights& weights = runner_->weights();
+  for (const Variable& v : plan().variables) {
+    if (v.kind != VariableKind::kParameter) continue;
+    const std::string average = absl::StrCat(v.name, "/ema");
+    if (plan().FindVariable(average) == nullptr) continue;
+    ATH_ASSIGN_OR_RETURN(Tensor value, weights.Get(average));
+    ATH_RETURN_IF_ERROR(weights.Set(v.name, value));
   }
-  return trained;
+  return absl::OkStatus();
 }
 
 absl::Status Trainer::SaveModel() {
@@ -261,12 +248,12 @@ absl::Status Trainer::SaveModel() {
   ATH_ASSIGN_OR_RETURN(Graph trained, TrainedModel());
   ATH_RETURN_IF_ERROR(WriteModel(trained, config_.out + "/model.ath"));
   // The plan carries the weights too, so that it runs without the model.
-  Plan plan = *plan_;
-  for (Variable& v : plan.variables) {
+  Plan saved = plan();
+  for (Variable& v : saved.variables) {
     ValueId id = trained.FindValue(v.name);
     if (id != kNoValue && IsVariable(trained.value(id).kind)) v.data = trained.value(id).data;
   }
-  return WritePlan(plan, config_.out + "/model.plan");
+  return WritePlan(saved, config_.out + "/model.plan");
 }
 
 }  // namespace athanor

@@ -1,0 +1,90 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "cli/command.h"
+#include "cli/model_file.h"
+#include "cli/samples.h"
+#include "training/evaluation.h"
+
+namespace athanor {
+namespace {
+
+struct Flags {
+  std::string path, data = "mnist", set = "test";
+  int64_t batch = 64, loader_threads = 1;
+  int threads = 0, top = 5;
+};
+
+std::string ModelPathOf(const std::string& path) {
+  return std::filesystem::is_directory(path) ? absl::StrCat(path, "/model.ath") : path;
+}
+
+absl::StatusOr<std::shared_ptr<const SampleSource>> ChooseSet(const Flags& flags, const Samples& data) {
+  if (flags.set == "train") return data.train;
+  if (flags.set == "test") return data.test;
+  return MakeError(ErrorClass::kReq, "data set \"%s\" has no set \"%s\"; there are train, test", data.name, flags.set);
+}
+
+absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const Flags& flags, const Graph& model, const SampleSource& set,
+                                                       const std::string& name) {
+  StepRunnerOptions options;
+  options.fields = FieldNames(set.fields());
+  ATH_ASSIGN_OR_RETURN(options.symbols, MatchFields(model, "evaluate", set.fields(), name));
+  options.evaluate_rows = BatchRows(set.size(), flags.batch);
+  options.infer = false;
+  options.compile.threads = flags.threads;
+  options.compile.freeze_parameters = true;
+  return StepRunner::Create(model, options);
+}
+
+void PrintClasses(const Flags& flags, const Graph& model, const ClassificationMetrics& m) {
+  std::printf("accuracy %.2f %%, top %d %.2f %%\n\n", 100 * m.accuracy(), flags.top, 100 * m.top_k_accuracy());
+  std::vector<std::string> names;
+  if (const AttrValue* value = model.metadata.Find("classes")) {
+    if (const Strings* strings = std::get_if<Strings>(value)) names = *strings;
+  }
+  if (static_cast<int64_t>(names.size()) != m.confusion().classes()) names.clear();
+  std::printf("%s\n%s", m.confusion().MatrixText(names).c_str(), m.confusion().ReportText(names).c_str());
+}
+
+absl::StatusOr<int> Evaluate(const Flags& flags) {
+  if (flags.batch < 1) return MakeError(ErrorClass::kReq, "batch = %d is below 1", flags.batch);
+  if (flags.top < 1) return MakeError(ErrorClass::kReq, "top = %d is below 1", flags.top);
+  ATH_ASSIGN_OR_RETURN(Graph model, LoadModel(ModelPathOf(flags.path), /*seed=*/1));
+  ATH_ASSIGN_OR_RETURN(Task task, TaskOf(model));
+  ATH_ASSIGN_OR_RETURN(Samples data, LoadSamples(flags.data));
+  ATH_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> set, ChooseSet(flags, data));
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<StepRunner> runner, MakeRunner(flags, model, *set, data.name));
+  EvaluationOptions options{flags.batch, flags.loader_threads, {}};
+  options.metrics.top_k = flags.top;
+  options.metrics.confusion = task == Task::kClassification;
+  ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, EvaluateAll(set, options, runner.get()));
+  std::printf("%s, %s set of %lld samples: loss %.4f\n", data.name.c_str(), flags.set.c_str(),
+              static_cast<long long>(set->size()), m.loss());
+  if (task == Task::kClassification) PrintClasses(flags, model, m);
+  if (task == Task::kLanguage) std::printf("bits per character %.4f, perplexity %.3f\n", m.bits(), m.perplexity());
+  if (task == Task::kLanguage || task == Task::kSequence) std::printf("accuracy %.2f %%\n", 100 * m.accuracy());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddEvaluate(CLI::App& app, Action* action) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* sub = app.add_subcommand("evaluate", "Measure a trained model on a data set: loss, accuracy, confusion matrix");
+  sub->add_option("model", flags->path, "model (.ath), or the folder of a run")->required();
+  sub->add_option("--data", flags->data, "mnist (the sample inside the program), or a folder with the four IDX files of MNIST")
+      ->capture_default_str();
+  sub->add_option("--set", flags->set, "test or train")->capture_default_str();
+  sub->add_option("--batch", flags->batch, "samples at a time")->capture_default_str();
+  sub->add_option("--top", flags->top, "a prediction counts as right if it is among so many likeliest ones")
+      ->capture_default_str();
+  sub->add_option("--threads", flags->threads, "0: all CPUs that this process may use")->capture_default_str();
+  sub->add_option("--loader-threads", flags->loader_threads, "threads that read samples")->capture_default_str();
+  sub->footer("Example: athanor evaluate runs/lenet5 --data mnist");
+  sub->callback([flags, action] { *action = [flags] { return Evaluate(*flags); }; });
+}
+
+}  // namespace athanor

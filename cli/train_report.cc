@@ -1,0 +1,76 @@
+#include "cli/train_report.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace athanor {
+
+std::string MetricsText(Task task, const ClassificationMetrics& metrics) {
+  switch (task) {
+    case Task::kRegression: return "";
+    case Task::kLanguage:
+      return absl::StrFormat(" bits per character %.4f accuracy %.4f", metrics.bits(), metrics.accuracy());
+    default: return absl::StrFormat(" accuracy %.4f", metrics.accuracy());
+  }
+}
+
+std::string ReportText(Task task, const ReportEvent& r) {
+  std::string text = absl::StrFormat("epoch %d/%d  ", r.epoch, r.epochs);
+  if (!r.epoch_end) absl::StrAppend(&text, "step ", r.step, "  ");
+  absl::StrAppendFormat(&text, "train loss %.4f", r.train_loss);
+  if (r.has_accuracy) absl::StrAppendFormat(&text, " accuracy %.4f", r.train_accuracy);
+  if (r.validation) {
+    absl::StrAppendFormat(&text, "  test loss %.4f%s", r.validation->loss(), MetricsText(task, *r.validation));
+  }
+  absl::StrAppendFormat(&text, "  %.2f s (%.0f%% waiting for data)", r.seconds,
+                        100 * r.seconds_waited / std::max(1e-9, r.seconds));
+  return text;
+}
+
+void TrainReporter::OnStep(const StepEvent& e) {
+  StepReport report;
+  report.epoch = e.epoch;
+  report.epochs = e.epochs;
+  report.step = e.epoch_step;
+  report.steps = e.steps_per_epoch;
+  report.loss = e.mean_loss;
+  if (task_ != Task::kRegression) report.accuracy = e.mean_accuracy;
+  report.samples_per_second = e.samples_per_second;
+  report.seconds_left = e.seconds_left;
+  report.lr = e.learning_rate;
+  report.waiting = e.waited;
+  progress_->Step(report);
+  if (e.step % log_every_ != 0) return;
+  log_->Scalar("train/loss", e.step, e.loss);
+  log_->Scalar("train/lr", e.step, e.learning_rate);
+  if (e.grad_norm >= 0) log_->Scalar("train/grad_norm", e.step, e.grad_norm);
+}
+
+void TrainReporter::OnReport(const ReportEvent& r) {
+  NamedNumbers numbers = {{"epoch", r.epoch}, {"step", r.step}, {"train_loss", r.train_loss}};
+  if (r.has_accuracy) numbers.emplace_back("train_accuracy", r.train_accuracy);
+  if (r.validation) {
+    numbers.emplace_back("test_loss", r.validation->loss());
+    log_->Scalar("test/loss", r.step, r.validation->loss());
+    if (r.has_accuracy) {
+      numbers.emplace_back("test_accuracy", r.validation->accuracy());
+      log_->Scalar("test/accuracy", r.step, r.validation->accuracy());
+    }
+    if (task_ == Task::kLanguage) log_->Scalar("test/bits_per_character", r.step, r.validation->bits());
+  }
+  if (r.epoch_end) {
+    log_->Scalar("epoch/loss", r.step, r.train_loss);
+    if (r.has_accuracy) log_->Scalar("epoch/accuracy", r.step, r.train_accuracy);
+  }
+  progress_->Line(ReportText(task_, r), numbers);
+}
+
+void TrainReporter::Flush() {
+  absl::Status flushed = log_->Flush();
+  if (flushed.ok() || failed_) return;
+  failed_ = true;
+  progress_->Line(absl::StrCat("warning: ", flushed.message()));
+}
+
+}  // namespace athanor

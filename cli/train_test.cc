@@ -1,0 +1,114 @@
+// athanor train: configuration files, what a run leaves behind, fine-tuning, stopping and going on.
+#include "cli/testing/cli_fixture.h"
+
+namespace athanor {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class TrainTest : public CliTest {
+ protected:
+  Outcome Train(const std::string& more) {
+    return Run("train lenet5 --batch 500 --epochs 1 --seed 1 --threads 1 --progress plain " + more);
+  }
+};
+
+TEST_F(TrainTest, ARunLeavesItsConfigurationAndCanBeRepeatedFromIt) {
+  WriteAll(dir_ / "run.toml",
+           "model = \"lenet5\"\nepochs = 1\nbatch = 500\nlr = 0.002\nthreads = 1\nschedule = \"cosine\"\n");
+  Outcome first = Run("train --config run.toml --seed 7 --out a");
+  ASSERT_EQ(first.code, 0) << first.err;
+  const std::string config = ReadAll(dir_ / "a" / "config.toml");
+  EXPECT_THAT(config, AllOf(HasSubstr("model = \"lenet5\"\n"), HasSubstr("seed = 7\n"), HasSubstr("lr = 0.002\n"),
+                            HasSubstr("schedule = \"cosine\"\n"), HasSubstr("out = \"a\"\n")));
+  Outcome again = Run("train --config a/config.toml --out b");
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(ReadAll(dir_ / "a" / "model.ath") == ReadAll(dir_ / "b" / "model.ath"));
+}
+
+TEST_F(TrainTest, FaultsInTheFileAreToldWithTheirLine) {
+  WriteAll(dir_ / "run.toml", "model = \"lenet5\"\nepoch = 3\n");
+  ExpectUsageError(Run("train --config run.toml"), "run.toml:2: there is no key \"epoch\"; did you mean \"epochs\"?");
+  WriteAll(dir_ / "run.toml", "model = \"lenet5\"\nbatch = \"many\"\n");
+  ExpectUsageError(Run("train --config run.toml"), "run.toml:2: \"batch\" takes a whole number");
+  ExpectUsageError(Run("train --config none.toml"), "none.toml");
+  ExpectUsageError(Run("train"), "no model");
+}
+
+TEST_F(TrainTest, KeepsCheckpointsAndLogs) {
+  Outcome o = Train("--checkpoint-every 4 --keep 2 --eval-every 10 --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  for (const char* name : {"last.ckpt", "best.ckpt", "step-00000016.ckpt", "step-00000020.ckpt", "metrics.csv",
+                           "metrics.jsonl", "config.toml", "model.ath", "model.plan"}) {
+    EXPECT_TRUE(fs::exists(dir_ / "run" / name)) << name;
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "run" / "step-00000012.ckpt"));
+  EXPECT_THAT(ReadAll(dir_ / "run" / "metrics.csv"), AllOf(HasSubstr("test/accuracy"), HasSubstr("train/loss")));
+  EXPECT_THAT(o.err, HasSubstr("step 10"));
+}
+
+TEST_F(TrainTest, TwoRunsWithASignalBetweenAreOneRun) {
+  ASSERT_EQ(Train("--ema 0.9 --accumulate 3 --out whole").code, 0);
+  // --max-minutes ends a run after a step too; the signal is the parent's.
+  const std::string command = "cd '" + dir_.string() + "' && timeout -s TERM 0.6 '" + binary_.string() +
+                              "' train lenet5 --batch 500 --epochs 1 --seed 1 --threads 1 --progress plain --ema 0.9 "
+                              "--accumulate 3 --checkpoint-every 1 --out parts >/dev/null 2>&1";
+  const int code = WEXITSTATUS(std::system(command.c_str()));
+  ASSERT_TRUE(code == 143 || code == 124 || code == 0) << code;
+  const bool resume = fs::exists(dir_ / "parts" / "last.ckpt");
+  Outcome rest = Train(std::string("--ema 0.9 --accumulate 3 --out parts") + (resume ? " --resume" : ""));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_TRUE(ReadAll(dir_ / "whole" / "model.ath") == ReadAll(dir_ / "parts" / "model.ath"));
+}
+
+TEST_F(TrainTest, EvaluateGivesTheRunsNumbersAndMore) {
+  Outcome train = Train("--out run");
+  ASSERT_EQ(train.code, 0) << train.err;
+  Outcome o = Run("evaluate run --data mnist --batch 300");
+  ASSERT_EQ(o.code, 0) << o.err;
+  const std::string accuracy = train.out.substr(train.out.find("test accuracy ") + 5, 16);
+  EXPECT_THAT(o.out, AllOf(HasSubstr(accuracy), HasSubstr("top 5"), HasSubstr("precision"), HasSubstr("2000 samples")));
+  EXPECT_EQ(Run("evaluate run/model.ath --set train").code, 0);
+  ExpectUsageError(Run("evaluate run --set holiday"), "holiday");
+  ExpectUsageError(Run("evaluate missing.ath"), "missing.ath");
+  ExpectUsageError(Run("evaluate run --batch 0"), "batch");
+}
+
+TEST_F(TrainTest, AModelFileIsTrainedOn) {
+  ASSERT_EQ(Train("--out first").code, 0);
+  Outcome o = Run("train first/model.ath --batch 500 --epochs 1 --threads 1 --lr 1e-9");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("61,706"));
+}
+
+TEST_F(TrainTest, FineTuningListsTheDifferences) {
+  ASSERT_EQ(Run("models lenet5 --classes 7 -o seven.ath").code, 0);
+  Outcome o = Train("--from seven.ath --freeze 'conv*' --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("weights from seven.ath: 8 of 10 tensors"),
+                           HasSubstr("fc3.weight: [7,84] there, [10,84] here; starts anew")));
+  ExpectUsageError(Train("--from seven.ath --freeze 'kernel*'"), "kernel*");
+  ExpectUsageError(Train("--from missing.ckpt"), "missing.ckpt");
+  Outcome again = Train("--from run");
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("10 of 10 tensors"));
+}
+
+TEST_F(TrainTest, ADamagedNewestCheckpointIsToldWhenResuming) {
+  ASSERT_EQ(Train("--checkpoint-every 5 --out run").code, 0);
+  fs::resize_file(dir_ / "run" / "last.ckpt", 5000);
+  Outcome o = Train("--checkpoint-every 5 --out run --resume");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.err, AllOf(HasSubstr("damaged checkpoint"), HasSubstr("going on from run/step-00000015.ckpt")));
+}
+
+TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheRunAndTheCheckpointStays) {
+  ASSERT_EQ(Train("--out run").code, 0);
+  Outcome o = Run("train lenet5 --batch 500 --epochs 3 --threads 1 --optimizer sgd --lr 1e18 --out bad");
+  EXPECT_EQ(o.code, 1) << o.err;
+  EXPECT_THAT(o.err, AllOf(HasSubstr("at step "), HasSubstr("not finite")));
+}
+
+}  // namespace
+}  // namespace athanor
