@@ -1,4 +1,6 @@
 // Lesson 9: batch normalisation on and off, in the network of section 4.1 of its paper.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lessons/learner.h"
@@ -33,14 +35,15 @@ absl::StatusOr<LessonResult> BatchNormLesson(const LessonOptions& options) {
   result.plots.push_back({.title = "Three layers of 100 sigmoids, with and without batch normalisation",
                           .x_label = "epoch",
                           .y_label = "test accuracy, %"});
-  std::vector<std::vector<std::string>> rows = {{"learning rate", "without: after 1 epoch", absl::StrCat("after ", epochs),
-                                                 "with: after 1 epoch", absl::StrCat("after ", epochs)}};
+  std::vector<std::vector<std::string>> rows = {{"learning rate", "without: epoch 1", absl::StrCat("epoch ", epochs), "best",
+                                                 "with: epoch 1", absl::StrCat("epoch ", epochs), "best"}};
   for (double lr : {0.01, 0.1, 1.0, 10.0}) {
     std::vector<std::string> row = {absl::StrFormat("%g", lr)};
     for (bool on : {false, true}) {
       ATH_ASSIGN_OR_RETURN(std::vector<double> accuracy, Accuracies(on, digits, lr, epochs));
       row.push_back(absl::StrFormat("%.2f %%", accuracy[0]));
       row.push_back(absl::StrFormat("%.2f %%", accuracy.back()));
+      row.push_back(absl::StrFormat("%.2f %%", *std::max_element(accuracy.begin(), accuracy.end())));
       result.figures[absl::StrFormat("accuracy.%s.%g", on ? "with" : "without", lr)] = accuracy.back() / 100;
       if (lr == 0.1 || lr == 1) {
         result.plots[0].curves.push_back(

@@ -1,6 +1,6 @@
 // Lesson 3: batches of 32 against batches of 10,000.
+#include <algorithm>
 #include <chrono>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -22,7 +22,8 @@ absl::StatusOr<LessonResult> BatchSizeLesson(const LessonOptions& options) {
   const int64_t n = digits.train.size(), large = std::min<int64_t>(n, 10000);
   const int epochs = options.quick ? 3 : 5;
   LessonResult result;
-  result.plots.push_back({.title = absl::StrFormat("Small and large batches, %d samples", n),
+  result.plots.push_back({.name = options.data.empty() ? "" : "full",
+                          .title = absl::StrFormat("Small and large batches, %d samples", n),
                           .x_label = "epoch",
                           .y_label = "test accuracy, %"});
   std::vector<std::vector<std::string>> rows = {

@@ -76,8 +76,13 @@ absl::Status CompareDepths(const Digits& digits, int epochs, LessonResult* resul
 }
 
 struct Dead {
-  double share = 0, accuracy = 0;
+  double share = 0;  // NaN: the outputs are not finite
+  double accuracy = 0;
 };
+
+std::string ShareText(double share) {
+  return std::isnan(share) ? "diverged" : absl::StrFormat("%.1f %%", 100 * share);
+}
 
 // A unit is dead when it is above zero for none of the test digits.
 absl::StatusOr<Dead> CountDead(const char* activation, const Digits& digits, double lr, int epochs) {
@@ -87,6 +92,10 @@ absl::StatusOr<Dead> CountDead(const char* activation, const Digits& digits, dou
   for (int epoch = 0; epoch < epochs; ++epoch) ATH_RETURN_IF_ERROR(learner->Epoch(digits.train, lr).status());
   ATH_ASSIGN_OR_RETURN(Score score, learner->Evaluate(digits.test));
   int dead = 0;
+  ATH_ASSIGN_OR_RETURN(auto logits, learner->Output("logits"));
+  if (!std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); })) {
+    return Dead{std::nan(""), score.accuracy};  // what has overflowed is not dead
+  }
   for (const char* layer : {"h1", "h2"}) {
     ATH_ASSIGN_OR_RETURN(auto h, learner->Output(layer));
     for (size_t unit = 0; unit < 100; ++unit) {
@@ -113,8 +122,8 @@ absl::Status CompareDead(const Digits& digits, int epochs, LessonResult* result)
       curve->x.push_back(lr);
       curve->y.push_back(100 * dead.share);
     }
-    rows.push_back({absl::StrFormat("%g", lr), absl::StrFormat("%.1f %%", 100 * a.share),
-                    absl::StrFormat("%.2f %%", 100 * a.accuracy), absl::StrFormat("%.1f %%", 100 * b.share),
+    rows.push_back({absl::StrFormat("%g", lr), ShareText(a.share),
+                    absl::StrFormat("%.2f %%", 100 * a.accuracy), ShareText(b.share),
                     absl::StrFormat("%.2f %%", 100 * b.accuracy)});
     result->figures[absl::StrFormat("dead.%g", lr)] = a.share;
   }

@@ -49,7 +49,7 @@ absl::StatusOr<TensorView> OptionalInput(const Session& session, int entry, cons
 absl::StatusOr<Digits> LoadDigits(const LessonOptions& options, int64_t train, int64_t test) {
   ATH_ASSIGN_OR_RETURN(TrainTest data, options.data.empty() ? LoadMnistSample() : LoadMnist(options.data));
   Digits digits;
-  digits.name = data.train.name;
+  digits.name = options.data.empty() ? "the digits in the binary" : "MNIST";
   ATH_ASSIGN_OR_RETURN(digits.train, FirstRows(data.train, train));
   ATH_ASSIGN_OR_RETURN(digits.test, FirstRows(data.test, test));
   return digits;

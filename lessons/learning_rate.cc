@@ -75,12 +75,14 @@ absl::StatusOr<LessonResult> LearningRateLesson(const LessonOptions& options) {
                           .x_label = "learning rate",
                           .y_label = "smoothed loss",
                           .log_x = true,
-                          .curves = {{"loss", range.rates, range.losses}}});
+                          .curves = {{"loss", range.rates, range.losses}},
+                          .y_max = 3});
   Plot curves{.name = "training",
               .title = "Training loss at five learning rates",
               .x_label = "epoch",
               .y_label = "training loss",
-              .log_y = true};
+              .log_y = true,
+              .y_max = 10};
   std::vector<std::vector<std::string>> rows = {
       {"learning rate", "", "loss in epoch 1", absl::StrCat("in epoch ", epochs), "test accuracy"}};
   struct Rate {

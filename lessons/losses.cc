@@ -104,7 +104,7 @@ absl::StatusOr<double> Pull(bool squared, double margin) {
   GraphBuilder b("pull");
   Tensor start = Tensor::Of<float>({1, 2}, {0.0f, static_cast<float>(margin)});
   Var logits = b.Parameter("logits", {1, 2}, {"zeros", {}});
-  Var labels = b.Input("target", DType::kS32, {"N"});
+  Var labels = b.Input("target", DType::kS32, {1});
   b.Entry("train", {.training = true, .inputs = {labels}, .loss = ClassLoss(b, logits, labels, true, squared)});
   ATH_ASSIGN_OR_RETURN(auto learner, Learner::Create(b.Build(), {.batch = 1, .gradients = true}));
   ATH_RETURN_IF_ERROR(learner->session().weights().Set("logits", start));

@@ -18,11 +18,13 @@ struct Kind {
 absl::StatusOr<LessonResult> OverfittingLesson(const LessonOptions& options) {
   const int64_t samples = options.quick ? 200 : 500;
   ATH_ASSIGN_OR_RETURN(Digits digits, LoadDigits(options, samples, options.quick ? 500 : 2000));
-  const int epochs = options.quick ? 30 : 100, every = options.quick ? 5 : 2;
+  const int epochs = options.quick ? 100 : 150, every = options.quick ? 5 : 2;
+  const double lr = options.quick ? 0.03 : 0.01;
   LessonResult result;
   result.plots.push_back({.title = absl::StrFormat("Loss on unseen digits, learnt from %d", samples),
                           .x_label = "epoch",
-                          .y_label = "test loss"});
+                          .y_label = "test loss",
+                          .y_max = 1.2});
   std::vector<std::vector<std::string>> rows = {
       {"", "training loss", "accuracy", "test loss", "least test loss", "at epoch", "test accuracy"}};
   for (const Kind& kind : {Kind{"nothing", 0, 0}, {"weight decay 0.01", 0.01, 0}, {"dropout 0.5", 0, 0.5},
@@ -34,7 +36,7 @@ absl::StatusOr<LessonResult> OverfittingLesson(const LessonOptions& options) {
     Curve curve{kind.name, {}, {}};
     Score train, test;
     for (int epoch = 1; epoch <= epochs; ++epoch) {
-      ATH_RETURN_IF_ERROR(learner->Epoch(digits.train, 0.05).status());
+      ATH_RETURN_IF_ERROR(learner->Epoch(digits.train, lr).status());
       if (epoch % every != 0) continue;
       ATH_ASSIGN_OR_RETURN(test, learner->Evaluate(digits.test));
       curve.x.push_back(epoch);
@@ -53,9 +55,9 @@ absl::StatusOr<LessonResult> OverfittingLesson(const LessonOptions& options) {
     result.plots[0].curves.push_back(curve);
   }
   result.text = absl::StrFormat(
-      "784-256-256-10 with ReLU (269,322 weights), %d training digits, %d epochs of SGD with momentum 0.9, rate 0.05, "
+      "784-256-256-10 with ReLU (269,322 weights), %d training digits, %d epochs of SGD with momentum 0.9, rate %g, "
       "batch 50\n\n%s",
-      samples, epochs, FormatColumns(rows));
+      samples, epochs, lr, FormatColumns(rows));
   return result;
 }
 
