@@ -2,14 +2,24 @@
 #include "lessons/lesson.h"
 
 #include <cmath>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 #include "gtest/gtest.h"
 
 namespace athanor {
 namespace {
 
-// Runs a lesson; its figures by name.
+// A file of docs/lessons/; empty if there is none.
+std::string DocsFile(const std::string& name) {
+  std::ifstream file("docs/lessons/" + name);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Runs a lesson, which has a page that shows its charts; its figures by name.
 class Figures {
  public:
   explicit Figures(const std::string& name) {
@@ -21,7 +31,14 @@ class Figures {
     if (!result_.ok()) return;
     EXPECT_FALSE(result_->text.empty());
     EXPECT_FALSE(result_->plots.empty());
-    for (const Plot& plot : result_->plots) EXPECT_NE(DrawPlot(plot).find("</svg>"), std::string::npos) << plot.title;
+    const std::string page = DocsFile(PageName(**lesson) + ".md");
+    EXPECT_NE(page.find("<!-- output " + name + " -->"), std::string::npos) << PageName(**lesson);
+    for (const Plot& plot : result_->plots) {
+      EXPECT_NE(DrawPlot(plot).find("</svg>"), std::string::npos) << plot.title;
+      const std::string file = PlotFileName(**lesson, plot);
+      EXPECT_NE(page.find("](" + file + ")"), std::string::npos) << file;
+      EXPECT_NE(DocsFile(file).find("</svg>"), std::string::npos) << file;
+    }
   }
   double operator[](const std::string& figure) const {
     if (!result_.ok()) return std::nan("");
@@ -38,7 +55,9 @@ class Figures {
 TEST(LessonsTest, AreNumberedNamedAndFound) {
   std::set<std::string> names;
   int number = 0;
+  const std::string index = DocsFile("README.md");
   for (const Lesson& lesson : AllLessons()) {
+    EXPECT_NE(index.find("](" + PageName(lesson) + ".md)"), std::string::npos) << lesson.name;
     EXPECT_EQ(lesson.number, ++number);
     EXPECT_TRUE(names.insert(lesson.name).second) << lesson.name;
   }
