@@ -38,6 +38,7 @@ int Main(int argc, char** argv) {
   AddBench(app, &action);
   AddGradcheck(app, &action);
   AddExport(app, &action);
+  AddLesson(app, &action);
   AddModels(app, &action);
   AddOps(app, &action);
   AddVersion(app, &action);

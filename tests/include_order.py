@@ -33,7 +33,8 @@ ALLOWED = {
     "models": ["runtime/core", "compiler/builder", "compiler/graph", "compiler/opdef"],
     "data": ["runtime/core"],
     "training": ["runtime", "compiler", "data", "models"],
-    "cli": ["runtime", "compiler", "data", "models", "training"],
+    "lessons": ["runtime", "compiler", "data", "models", "training"],
+    "cli": ["runtime", "compiler", "data", "models", "training", "lessons"],
     "examples": ["runtime", "compiler", "data", "models", "training"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
