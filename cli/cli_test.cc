@@ -40,6 +40,14 @@ TEST_F(CliTest, VersionNamesEveryPart) {
   EXPECT_THAT(o.out, AllOf(HasSubstr("athanor "), HasSubstr("oneDNN 3."), HasSubstr("ISA "), HasSubstr("threads ")));
 }
 
+TEST_F(CliTest, DiagnoseStatesItsCostAndShowsTheLayers) {
+  Outcome o = Run("diagnose lenet5 --steps 3 --batch 32 --threads 2");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("a diagnosed step has "), HasSubstr("Diagnosis of 3 steps"), HasSubstr("conv1.weight")));
+  EXPECT_THAT(Run("diagnose --help").out, HasSubstr("Example: athanor diagnose"));
+  EXPECT_EQ(Run("diagnose lenet5 --steps 0").code, 2);
+}
+
 TEST_F(CliTest, WrongUsageExitsWithTwo) {
   EXPECT_EQ(Run("").code, 2);
   EXPECT_EQ(Run("forge").code, 2);
