@@ -188,6 +188,13 @@ TEST(DiagnosisTest, UpdatesOfAHighLearningRateAreLarge) {
   ASSERT_NE(Find(result, Problem::kUpdatesTooLarge), nullptr);
 }
 
+// One step of it leaves a network that does not move any more.
+TEST(DiagnosisTest, AStepThatKillsTheNetworkIsSeenBehindIt) {
+  const DiagnosisResult result = Diagnosed(DeepMlp(Activation::kRelu, He()), Config(1e4));
+  ASSERT_NE(Find(result, Problem::kUpdatesTooLarge), nullptr);
+  EXPECT_EQ(Find(result, Problem::kUpdatesTooSmall), nullptr);
+}
+
 TEST(DiagnosisTest, TheCostIsKnownBeforeTheFirstStep) {
   bool told = false;
   auto fill = [&](int64_t step, const std::map<std::string, TensorView>& inputs) {

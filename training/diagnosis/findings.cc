@@ -84,10 +84,10 @@ std::optional<Finding> Vanishing(const Profile& p) {
   for (size_t i = 0; i < d.names.size(); ++i) {
     if (d.gradients[i] < kVanishingRatio * d.gradients.back()) f.where.push_back(d.names[i]);
   }
-  f.text = absl::StrFormat(
-      "The gradient falls from %.2g at %s to %.2g at %s, %s towards the input: %s learn next to nothing.",
-      d.gradients.back(), d.names.back(), d.gradients.front(), d.names.front(), PerLayer(ratio, d.names.size()),
-      Names(f.where));
+  f.text = absl::StrFormat("The gradient falls from %.2g at %s to %.2g at %s%s: %s learn next to nothing.",
+                           d.gradients.back(), d.names.back(), d.gradients.front(), d.names.front(),
+                           ratio > 0 ? absl::StrCat(", ", PerLayer(ratio, d.names.size()), " towards the input") : "",
+                           Names(f.where));
   f.advice = "ReLU or its kin in the place of sigmoid and tanh, with He initialisation (kaiming_normal); batch or layer "
              "normalisation; residual connections; in recurrent networks LSTM or GRU.";
   return f;
@@ -160,10 +160,15 @@ std::optional<Finding> Updates(const Profile& p, bool large) {
   int weights = 0;
   for (const ParameterProfile& q : p.parameters) {
     if (q.rank < 2) continue;  // biases and scales start as constants, of which an update is any share
-    const double ratio = q.UpdateRatio();
-    if (ratio == 0 && q.weight.TypicalNorm() == 0) continue;
+    if (q.weight.TypicalNorm() == 0) continue;
     ++weights;
-    if (large ? ratio > kLargeUpdate : ratio < kSmallUpdate) found.emplace_back(ratio, q.name);
+    // A network that one huge step has killed moves no more: it is that step that counts.
+    const double typical = q.UpdateRatio(), largest = q.LargestUpdateRatio();
+    if (large && largest > kHugeUpdate) {
+      found.emplace_back(largest, q.name);
+    } else if (large ? typical > kLargeUpdate : typical < kSmallUpdate && largest < kLargeUpdate) {
+      found.emplace_back(typical, q.name);
+    }
   }
   if (found.empty()) return std::nullopt;
   std::sort(found.begin(), found.end());

@@ -58,6 +58,15 @@ double ParameterProfile::UpdateRatio() const {
   return norm > 0 ? update.TypicalNorm() / norm : 0;
 }
 
+double ParameterProfile::LargestUpdateRatio() const {
+  double largest = 0;
+  for (size_t i = 0; i < update.steps.size(); ++i) {
+    const double norm = weight.At(i, Statistic::kNorm);
+    if (norm > 0) largest = std::max(largest, update.At(i, Statistic::kNorm) / norm);
+  }
+  return largest;
+}
+
 void Profile::Append(const Profile& more) {
   ATH_CHECK(layers.size() == more.layers.size() && parameters.size() == more.parameters.size());
   auto append = [](auto* to, const auto& from) { to->insert(to->end(), from.begin(), from.end()); };

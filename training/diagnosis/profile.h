@@ -39,6 +39,8 @@ struct ParameterProfile {
   TensorProfile weight, gradient, update;
   // The geometric mean over the steps of the update's norm over the weight's; 0 for a weight of zeros.
   double UpdateRatio() const;
+  // The largest of them, over the steps whose weight is not 0.
+  double LargestUpdateRatio() const;
 };
 
 // Layers from the input to the loss, parameters in the order of their updates.
