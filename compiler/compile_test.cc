@@ -358,8 +358,9 @@ TEST(CompileTest, InferencePlansHaveNoDropoutNoLossAndNoBatchNormalisation) {
   CompileOptions options = Options({At("infer", 4)});
   options.freeze_parameters = true;
   auto kernels = [&] {
+    const Plan plan = Compiled(model, options);
     std::vector<std::string> names;
-    for (const KernelCall& c : Compiled(model, options).entries[0].calls) {
+    for (const KernelCall& c : plan.entries[0].calls) {
       if (c.kernel != "reorder") names.push_back(c.kernel);
     }
     return names;
