@@ -3,18 +3,19 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/data_flags.h"
 #include "cli/diagnose_steps.h"
 #include "cli/model_file.h"
 #include "cli/optimizer_flags.h"
-#include "data/mnist_sample/mnist_sample.h"
-#include "data/sample_source.h"
+#include "data/open_data.h"
 #include "models/models.h"
 
 namespace athanor {
 namespace {
 
 struct Flags {
-  std::string model, data = "mnist";
+  std::string model;
+  DataSpec data;
   OptimizerFlags optimizer;
   UpdateMode update = UpdateMode::kGrouped;
   int64_t batch = 64;
@@ -22,7 +23,7 @@ struct Flags {
 };
 
 // A file, or the name of one of the networks that ship with Athanor, for this data.
-absl::StatusOr<Graph> LoadOrBuild(const std::string& model, const Dataset& data, uint64_t seed) {
+absl::StatusOr<Graph> LoadOrBuild(const std::string& model, const OpenedData& data, uint64_t seed) {
   const bool known =
       std::any_of(AllModels().begin(), AllModels().end(), [&](const auto& m) { return m.name == model; });
   if (!known || std::filesystem::exists(model)) return LoadModel(model, seed);
@@ -34,13 +35,11 @@ absl::StatusOr<Graph> LoadOrBuild(const std::string& model, const Dataset& data,
 
 absl::StatusOr<int> DiagnoseTraining(Flags flags) {
   DiagnosisConfig& config = flags.config;
-  ATH_ASSIGN_OR_RETURN(TrainTest data, flags.data == "mnist" ? LoadMnistSample() : LoadMnist(flags.data));
-  const float scale = 1.0f / 255.0f;
-  Normalization standard = ComputeMeanStd(data.train, scale);
-  ATH_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> source, MakeDatasetSource(data.train, standard));
-  ATH_ASSIGN_OR_RETURN(Graph model, LoadOrBuild(flags.model, data.train, config.seed));
+  flags.data.seed = config.seed;
+  ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags.data));
+  ATH_ASSIGN_OR_RETURN(Graph model, LoadOrBuild(flags.model, data, config.seed));
   ATH_ASSIGN_OR_RETURN(config.optimizer, MakeOptimizer(flags.optimizer));
-  ATH_RETURN_IF_ERROR(DiagnoseSteps(model, std::move(source), flags.batch, config));
+  ATH_RETURN_IF_ERROR(DiagnoseSteps(model, data.train, flags.batch, config));
   return kExitOk;
 }
 
@@ -51,8 +50,7 @@ void AddDiagnose(CLI::App& app, Action* action) {
   DiagnosisConfig& c = flags->config;
   CLI::App* sub = app.add_subcommand("diagnose", "Train some steps and say in words what keeps a network from learning");
   sub->add_option("model", flags->model, "model file (.ath), or a network: see `athanor models`")->required();
-  sub->add_option("--data", flags->data, "mnist (the sample inside the program), or a folder of its kind: see train")
-      ->capture_default_str();
+  sub->add_option("--data", flags->data.path, "as of `athanor train`")->capture_default_str();
   sub->add_option("--steps", c.steps, "training steps")->capture_default_str();
   sub->add_option("--batch", flags->batch, "samples a step")->capture_default_str();
   sub->add_option("--lr", c.learning_rate, "learning rate")->capture_default_str();
