@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "cli/diagnose_steps.h"
 #include "cli/tables.h"
 #include "cli/train_flags.h"
 #include "cli/train_report.h"
@@ -36,6 +37,7 @@ void CatchSignals() {
 struct Flags {
   std::string model, data = "mnist", progress = "auto", config_file, from, logs = "csv,jsonl";
   int64_t log_every = 10;
+  int64_t diagnose = 0;
   TrainFlags train;
 };
 
@@ -121,6 +123,21 @@ absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const T
   return OpenMetricsLogs(config.out, config.out.empty() ? "none" : flags.logs, resumed);
 }
 
+// Steps of a copy: the training itself is what it would be without.
+absl::Status Diagnose(const Graph& model, const std::shared_ptr<const SampleSource>& samples, const TrainConfig& config,
+                      int64_t steps) {
+  DiagnosisConfig diagnosis;
+  ATH_ASSIGN_OR_RETURN(diagnosis.optimizer, MakeOptimizer(config.optimizer));
+  diagnosis.frozen = config.frozen;
+  diagnosis.learning_rate = config.learning_rate;
+  diagnosis.steps = steps;
+  diagnosis.seed = config.seed;
+  diagnosis.threads = config.threads;
+  ATH_RETURN_IF_ERROR(DiagnoseSteps(model, samples, config.batch, diagnosis));
+  std::printf("\n");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
   ATH_ASSIGN_OR_RETURN(TrainConfig config, Configure(flags.get(), sub));
   ATH_ASSIGN_OR_RETURN(ProgressMode mode, ParseProgressMode(flags->progress));
@@ -133,6 +150,7 @@ absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
     ATH_RETURN_IF_ERROR(WriteFileAtomic(config.out + "/config.toml", {text}));
   }
   PrintStart(model, *trainer, data, config);
+  if (flags->diagnose > 0) ATH_RETURN_IF_ERROR(Diagnose(model, data.train, config, flags->diagnose));
 
   CatchSignals();
   Progress progress(stderr, mode);
@@ -165,6 +183,11 @@ void AddTrain(CLI::App& app, Action* action) {
                   "four IDX files of MNIST or a set of the same form, plain or .gz")
       ->capture_default_str();
   AddTrainOptions(sub, &flags->train);
+  sub->add_option("--diagnose", flags->diagnose,
+                  "first train a copy for so many steps and say what they show: vanishing, exploding, dead layers; 0: none")
+      ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
+      ->capture_default_str()
+      ->group("Reports");
   sub->add_option("--from", flags->from,
                   "weights to begin with: a model (.ath), a checkpoint (.ckpt) or the folder of a run. Tensors are matched "
                   "by name and shape; the differences are listed")
