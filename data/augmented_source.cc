@@ -13,20 +13,25 @@ class StoredSource : public SampleSource {
   explicit StoredSource(std::shared_ptr<const Dataset> dataset)
       : dataset_(std::move(dataset)),
         bytes_(dataset_->features.bytes() / dataset_->size()),
-        fields_({{"x", dataset_->features.dtype(), dataset_->sample_shape()}, {"labels", DType::kS32, {}}}) {}
+        labels_(dataset_->labels),
+        label_bytes_(labels_.bytes() / dataset_->size()),
+        fields_({{"x", dataset_->features.dtype(), dataset_->sample_shape()},
+                 {"labels", labels_.dtype(), Shape(labels_.shape().begin() + 1, labels_.shape().end())}}) {}
 
   int64_t size() const override { return dataset_->size(); }
   const std::vector<FieldSpec>& fields() const override { return fields_; }
 
   absl::Status Read(int64_t index, int64_t, absl::Span<const TensorView> out) const override {
     std::memcpy(out[0].data, static_cast<const char*>(dataset_->features.data()) + index * bytes_, bytes_);
-    out[1].as<int32_t>()[0] = dataset_->labels.as<int32_t>()[index];
+    std::memcpy(out[1].data, static_cast<const char*>(labels_.data()) + index * label_bytes_, label_bytes_);
     return absl::OkStatus();
   }
 
  private:
   const std::shared_ptr<const Dataset> dataset_;
   const int64_t bytes_;  // of one sample
+  const Tensor& labels_;
+  const int64_t label_bytes_;
   const std::vector<FieldSpec> fields_;
 };
 
@@ -69,11 +74,13 @@ class AugmentedSource : public SampleSource {
         items_(options_.augmentation.items()),
         x_(FindField(base_->fields(), "x")),
         stored_(base_->fields()[x_]),
+        stored_labels_(base_->fields()[1 - x_]),
         elements_(elements),
+        label_bytes_(NumBytes(stored_labels_.dtype, stored_labels_.shape).value()),
         channels_(NumChannels(stored_.shape)),
         soft_(options_.one_hot || options_.augmentation.mixes()) {
     fields_.push_back({"x", DType::kF32, stored_.shape});
-    fields_.push_back(soft_ ? FieldSpec{"labels", DType::kF32, {options_.classes}} : FieldSpec{"labels", DType::kS32, {}});
+    fields_.push_back(soft_ ? FieldSpec{"labels", DType::kF32, {options_.classes}} : stored_labels_);
   }
 
   int64_t size() const override { return base_->size(); }
@@ -86,12 +93,11 @@ class AugmentedSource : public SampleSource {
     WorkImage image{scratch->buffers[0].data(), scratch->buffers[1].data()};
     int32_t label = 0;
     auto item = items_.begin();
-    ATH_RETURN_IF_ERROR(ReadUpToMixup(index, epoch, random, scratch, &item, &image, &label));
+    void* labels = soft_ ? &label : out[1].data;
+    ATH_RETURN_IF_ERROR(ReadUpToMixup(index, epoch, random, scratch, &item, &image, labels));
     if (soft_) {
       std::fill(out[1].as<float>().begin(), out[1].as<float>().end(), 0.0f);
       out[1].as<float>()[label] = 1;
-    } else {
-      out[1].as<int32_t>()[0] = label;
     }
     if (item != items_.end()) {
       ATH_RETURN_IF_ERROR(Mix(*item++, epoch, random, scratch, &image, out[1].as<float>(), label));
@@ -104,9 +110,10 @@ class AugmentedSource : public SampleSource {
  private:
   using Items = std::vector<AugmentItem>;
 
-  // The stored sample with all changes before mixup; *item becomes mixup's, or the end.
+  // The stored sample with all changes before mixup; *item becomes mixup's, or the end. `labels_out` has room for the base's
+  // labels of a sample.
   absl::Status ReadUpToMixup(int64_t index, int64_t epoch, const AugmentRandom& random, Scratch* scratch,
-                             Items::const_iterator* item, WorkImage* image, int32_t* label) const {
+                             Items::const_iterator* item, WorkImage* image, void* labels_out) const {
     image->is_f32 = stored_.dtype == DType::kF32;
     image->bound = image->is_f32 ? 1 : 255;
     // Assigned and not made anew: the shapes keep their memory.
@@ -116,12 +123,13 @@ class AugmentedSource : public SampleSource {
     x.data = image->now;
     x.bytes = elements_ * static_cast<int64_t>(DTypeSize(stored_.dtype));
     TensorView& labels = scratch->views[1 - x_];
-    labels.dtype = DType::kS32;
-    labels.shape.clear();
-    labels.data = label;
-    labels.bytes = sizeof(*label);
+    labels.dtype = stored_labels_.dtype;
+    labels.shape = stored_labels_.shape;
+    labels.data = labels_out;
+    labels.bytes = label_bytes_;
     ATH_RETURN_IF_ERROR(base_->Read(index, epoch, scratch->views));
-    if (soft_ && (*label < 0 || *label >= options_.classes)) {
+    if (const int32_t* label = static_cast<const int32_t*>(labels_out);
+        soft_ && (*label < 0 || *label >= options_.classes)) {
       return MakeError(ErrorClass::kData, "sample %d has the label %d, outside 0 .. %d", index, *label,
                        options_.classes - 1);
     }
@@ -165,8 +173,9 @@ class AugmentedSource : public SampleSource {
   const AugmentedSourceOptions options_;
   const Items& items_;
   const int64_t x_;         // where the base has it
-  const FieldSpec stored_;  // "x" of the base
+  const FieldSpec stored_, stored_labels_;  // of the base
   const int64_t elements_;
+  const int64_t label_bytes_;
   const int64_t channels_;
   const bool soft_;
   std::vector<FieldSpec> fields_;
@@ -178,13 +187,17 @@ absl::StatusOr<std::shared_ptr<const SampleSource>> MakeAugmentedSource(std::sha
                                                                         const AugmentedSourceOptions& options) {
   const std::vector<FieldSpec>& fields = base->fields();
   const int64_t x = FindField(fields, "x"), labels = FindField(fields, "labels");
-  if (fields.size() != 2 || x < 0 || labels < 0 || fields[labels] != FieldSpec{"labels", DType::kS32, {}} ||
-      (fields[x].dtype != DType::kU8 && fields[x].dtype != DType::kF32)) {
-    return MakeError(ErrorClass::kData, "augmentation: samples need x (u8 or f32) and labels (s32, one a sample)");
+  if (fields.size() != 2 || x < 0 || labels < 0 || (fields[x].dtype != DType::kU8 && fields[x].dtype != DType::kF32)) {
+    return MakeError(ErrorClass::kData, "augmentation: samples need x (u8 or f32) and labels, and nothing else");
+  }
+  const bool soft = options.one_hot || options.augmentation.mixes();
+  if (soft && fields[labels] != FieldSpec{"labels", DType::kS32, {}}) {
+    return MakeError(ErrorClass::kData, "augmentation: one-hot labels and mixup need a class for each sample, not %s%s",
+                     DTypeName(fields[labels].dtype), ShapeToString(fields[labels].shape));
   }
   ATH_RETURN_IF_ERROR(options.augmentation.Check(fields[x].shape));
   ATH_RETURN_IF_ERROR(options.normalization.Check(NumChannels(fields[x].shape)));
-  if ((options.one_hot || options.augmentation.mixes()) && options.classes < 1) {
+  if (soft && options.classes < 1) {
     return MakeError(ErrorClass::kReq, "augmentation: one-hot labels need the number of classes, it is %d",
                      options.classes);
   }

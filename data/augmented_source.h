@@ -20,8 +20,8 @@ struct AugmentedSourceOptions {
   int64_t classes = 0;          // needed for that
 };
 
-// `base` has the fields "x" (u8 or f32, as stored) and "labels" (s32, a scalar); the result has "x" (f32, the same shape)
-// and "labels", s32 or f32 [classes]. A read allocates nothing but, at a thread's first, its working memory: four times
+// `base` has the fields "x" (u8 or f32, as stored) and "labels" (s32, a scalar; of a regression f32 of any shape); the
+// result has "x" (f32, the same shape) and "labels", as they are or f32 [classes]. A read allocates nothing but, at a thread's first, its working memory: four times
 // the sample as f32. Values of f32 images are taken to be 0 .. 1 by jitter, bytes 0 .. 255.
 //
 // Mixup blends sample i with a sample drawn from all, itself changed as its own turn in this epoch has it (without the
