@@ -20,6 +20,7 @@ inline constexpr int kExitOk = 0, kExitFailed = 1, kExitUsage = 2;
 using Action = std::function<absl::StatusOr<int>()>;  // -> exit code
 
 void AddTrain(CLI::App& app, Action* action);
+void AddData(CLI::App& app, Action* action);
 void AddCompile(CLI::App& app, Action* action);
 void AddRun(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);

@@ -30,6 +30,7 @@ int Main(int argc, char** argv) {
   app.footer("Example: athanor train lenet5 --data mnist --epochs 3 --out runs/lenet5");
   Action action;
   AddTrain(app, &action);
+  AddData(app, &action);
   AddCompile(app, &action);
   AddRun(app, &action);
   AddInspect(app, &action);

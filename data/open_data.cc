@@ -1,0 +1,130 @@
+#include "data/open_data.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "data/augmented_source.h"
+#include "data/mnist_sample/mnist_sample.h"
+#include "data/normalize_spec.h"
+#include "data/open_data_internal.h"
+#include "data/subset.h"
+
+namespace athanor {
+namespace internal {
+namespace {
+
+std::string Describe(const std::vector<FieldSpec>& fields) {
+  std::string text;
+  for (const FieldSpec& f : fields) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", f.name, " ", DTypeName(f.dtype), ShapeToString(f.shape));
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::Status RefuseResize(const DataSpec& spec) {
+  if (spec.resize.empty()) return absl::OkStatus();
+  return MakeError(ErrorClass::kReq, "%s: resize = \"%s\" is for folders and archives of images", spec.path, spec.resize);
+}
+
+absl::Status RefuseImageOptions(const DataSpec& spec, const std::string& kind) {
+  auto refuse = [&](const char* option, const std::string& value) {
+    return MakeError(ErrorClass::kReq, "%s: %s = \"%s\" does not fit %s", spec.path, option, value, kind);
+  };
+  if (!spec.augment.empty() && spec.augment != "none") return refuse("augment", spec.augment);
+  if (spec.one_hot) return refuse("one-hot", "true");
+  return RefuseResize(spec);
+}
+
+absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSource> train,
+                            std::shared_ptr<const SampleSource> test, OpenedData* out) {
+  ATH_ASSIGN_OR_RETURN(NormalizeSpec normalize, ParseNormalizeSpec(spec.normalize));
+  AugmentedSourceOptions options;
+  options.seed = spec.seed;
+  options.one_hot = spec.one_hot;
+  options.classes = out->classes;
+  ATH_ASSIGN_OR_RETURN(Augmentation augmentation, Augmentation::Parse(spec.augment));
+  if (test != nullptr && test->fields() != train->fields()) {
+    return MakeError(ErrorClass::kData, "%s: training samples are %s, test samples %s", out->name,
+                     Describe(train->fields()), Describe(test->fields()));
+  }
+  std::shared_ptr<const SampleSource> validation;
+  if (spec.validation != 0) {
+    ATH_ASSIGN_OR_RETURN(Split split, SplitForValidation(train->size(), spec.validation, spec.seed));
+    validation = MakeSubset(train, std::move(split.validation));
+    train = MakeSubset(train, std::move(split.train));
+  }
+  ATH_ASSIGN_OR_RETURN(options.normalization, MakeNormalization(normalize, *train));
+  out->normalization = options.normalization;
+  for (auto [stored, ready] : {std::pair(&train, &out->train_plain), {&validation, &out->validation}, {&test, &out->test}}) {
+    if (*stored != nullptr) {
+      ATH_ASSIGN_OR_RETURN(*ready, MakeAugmentedSource(*stored, options));
+    }
+  }
+  out->train = out->train_plain;
+  if (!augmentation.empty()) {
+    out->augmentation = augmentation.ToString();
+    options.augmentation = std::move(augmentation);
+    ATH_ASSIGN_OR_RETURN(out->train, MakeAugmentedSource(train, options));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace internal
+
+namespace {
+
+bool HasIdxFiles(const std::string& dir) {
+  std::error_code ignored;
+  return std::filesystem::exists(dir + "/train-images-idx3-ubyte", ignored) ||
+         std::filesystem::exists(dir + "/train-images-idx3-ubyte.gz", ignored);
+}
+
+absl::StatusOr<OpenedData> OpenMnistKind(const DataSpec& spec) {
+  ATH_RETURN_IF_ERROR(internal::RefuseResize(spec));
+  ATH_ASSIGN_OR_RETURN(TrainTest data, spec.path == "mnist" ? LoadMnistSample() : LoadMnist(spec.path));
+  if (!spec.test_path.empty()) {
+    ATH_ASSIGN_OR_RETURN(TrainTest other, spec.test_path == "mnist" ? LoadMnistSample() : LoadMnist(spec.test_path));
+    data.test = std::move(other.test);
+  }
+  return PrepareData(std::move(data), spec);
+}
+
+}  // namespace
+
+absl::StatusOr<OpenedData> PrepareData(TrainTest data, const DataSpec& spec) {
+  OpenedData out;
+  out.name = data.train.name;
+  out.task = "classification";
+  out.classes = data.train.classes;
+  out.class_names = data.train.class_names;
+  std::shared_ptr<const SampleSource> sources[2];
+  for (auto [dataset, source] : {std::pair(&data.train, &sources[0]), {&data.test, &sources[1]}}) {
+    if (dataset->size() == 0 && dataset == &data.test) continue;
+    out.memory_bytes += dataset->features.bytes() + dataset->labels.bytes();
+    ATH_ASSIGN_OR_RETURN(*source, MakeStoredSource(std::make_shared<const Dataset>(std::move(*dataset))));
+  }
+  ATH_RETURN_IF_ERROR(internal::PrepareSources(spec, std::move(sources[0]), std::move(sources[1]), &out));
+  return out;
+}
+
+absl::StatusOr<OpenedData> OpenData(const DataSpec& spec) {
+  const std::string& path = spec.path;
+  if (spec.validation < 0 || !(spec.validation < 1)) {
+    return MakeError(ErrorClass::kReq, "the share for validation is %g, it must be at least 0 and below 1",
+                     spec.validation);
+  }
+  if (path == "mnist") return OpenMnistKind(spec);
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) {
+    return MakeError(ErrorClass::kPath, "%s: there is no such file or folder, and it is not \"mnist\"", path);
+  }
+  if (S_ISDIR(info.st_mode) && HasIdxFiles(path)) return OpenMnistKind(spec);
+  return MakeError(ErrorClass::kPath, "%s: is no folder with the IDX files of MNIST's kind", path);
+}
+
+}  // namespace athanor

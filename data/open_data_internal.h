@@ -1,0 +1,24 @@
+// The parts of OpenData: one function a kind of data.
+#ifndef ATHANOR_DATA_OPEN_DATA_INTERNAL_H_
+#define ATHANOR_DATA_OPEN_DATA_INTERNAL_H_
+
+#include <memory>
+#include <string>
+
+#include "data/open_data.h"
+
+namespace athanor::internal {
+
+// From the stored samples (u8 or f32 "x", "labels") to all of `out` that is about sources: split, normalization,
+// augmentation. `test` may be null.
+absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSource> train,
+                            std::shared_ptr<const SampleSource> test, OpenedData* out);
+
+// REQ error if the specification asks to resize, which only folders and archives of images can; the second also if it asks
+// for augmentation or one-hot labels, which this `kind` of data cannot have.
+absl::Status RefuseResize(const DataSpec& spec);
+absl::Status RefuseImageOptions(const DataSpec& spec, const std::string& kind);
+
+}  // namespace athanor::internal
+
+#endif  // ATHANOR_DATA_OPEN_DATA_INTERNAL_H_
