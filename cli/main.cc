@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
   AddInspect(app, &action);
   AddBench(app, &action);
   AddGradcheck(app, &action);
+  AddGradients(app, &action);
   AddExport(app, &action);
   AddLesson(app, &action);
   AddModels(app, &action);
