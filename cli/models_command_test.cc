@@ -27,6 +27,17 @@ TEST_F(CliTest, ModelsAreListedShownAndWrittenInTheFormThatIsAskedFor) {
   ExpectUsageError(Run("models -o r.ath"), "name of a network");
 }
 
+TEST_F(CliTest, NetworksTrainInTheFormThatIsAskedForAndOfTheDatasSize) {
+  const std::string run = " --data mnist --epochs 1 --batch 500 --threads 2 --logs none";
+  Outcome o = Run("train mlp --hidden 16 --activation tanh --batch-norm" + run);
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("f32[N,16]"), HasSubstr("Tanh"), HasSubstr("bn1")));
+  o = Run("train resnet20 --width 0.25 --steps 1" + run);  // a network for 3x32x32 on images of 1x28x28
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("f32[N,1,28,28]"));
+  ExpectUsageError(Run("train lenet5 --hidden 16" + run), "has no option");
+}
+
 TEST_F(CliTest, WeightsComeFromArraysAndGoBackToThem) {
   ASSERT_EQ(Run("models lenet5 -o a.ath --seed 7").code, 0);
   ASSERT_EQ(Run("export a.ath --weights w").code, 0);

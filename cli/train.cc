@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "cli/model_flags.h"
 #include "cli/tables.h"
 #include "cli/train_flags.h"
 #include "cli/train_report.h"
@@ -34,6 +35,7 @@ void CatchSignals() {
 }
 
 struct Flags {
+  ModelOptions network;
   std::string model, data = "mnist", progress = "auto", config_file, from, logs = "csv,jsonl";
   int64_t log_every = 10;
   TrainFlags train;
@@ -106,7 +108,7 @@ absl::StatusOr<TrainConfig> Configure(Flags* flags, CLI::App* sub) {
 }
 
 absl::StatusOr<Graph> MakeModel(const Flags& flags, const Samples& data) {
-  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, data));
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, flags.network, data));
   // A run that goes on has its weights from the checkpoint.
   if (flags.from.empty() || flags.train.config.resume) return model;
   ATH_ASSIGN_OR_RETURN(NamedTensors weights, ReadWeights(flags.from));
@@ -165,6 +167,7 @@ void AddTrain(CLI::App& app, Action* action) {
                   "four IDX files of MNIST or a set of the same form, plain or .gz")
       ->capture_default_str();
   AddTrainOptions(sub, &flags->train);
+  AddModelOptions(sub, &flags->network);
   sub->add_option("--from", flags->from,
                   "weights to begin with: a model (.ath), a checkpoint (.ckpt) or the folder of a run. Tensors are matched "
                   "by name and shape; the differences are listed")
