@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 TEST_F(CliTest, HelpTeachesWithAnExampleForEverySubCommand) {
   Outcome all = Run("--help");
   EXPECT_EQ(all.code, 0);
-  for (const char* name : {"train", "compile", "run", "inspect", "bench", "gradcheck", "export", "lesson", "models",
-                           "version"}) {
+  for (const char* name : {"train", "compile", "run", "inspect", "bench", "gradcheck", "gradients", "export", "lesson",
+                           "models", "version"}) {
     EXPECT_THAT(all.out, HasSubstr(name));
     Outcome one = Run(std::string(name) + " --help");
     EXPECT_EQ(one.code, 0);

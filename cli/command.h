@@ -28,6 +28,7 @@ void AddInspect(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
 void AddGradcheck(CLI::App& app, Action* action);
 void AddDiagnose(CLI::App& app, Action* action);
+void AddGradients(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddLesson(CLI::App& app, Action* action);
 void AddModels(CLI::App& app, Action* action);

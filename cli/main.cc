@@ -38,6 +38,7 @@ int Main(int argc, char** argv) {
   AddBench(app, &action);
   AddGradcheck(app, &action);
   AddDiagnose(app, &action);
+  AddGradients(app, &action);
   AddExport(app, &action);
   AddLesson(app, &action);
   AddModels(app, &action);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/config_file.h"
 #include "cli/diagnose_steps.h"
+#include "cli/model_flags.h"
 #include "cli/tables.h"
 #include "cli/train_flags.h"
 #include "cli/train_report.h"
@@ -35,6 +36,7 @@ void CatchSignals() {
 }
 
 struct Flags {
+  ModelOptions network;
   std::string model, data = "mnist", progress = "auto", config_file, from, logs = "csv,jsonl";
   int64_t log_every = 10;
   int64_t diagnose = 0;
@@ -108,7 +110,7 @@ absl::StatusOr<TrainConfig> Configure(Flags* flags, CLI::App* sub) {
 }
 
 absl::StatusOr<Graph> MakeModel(const Flags& flags, const Samples& data) {
-  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, data));
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, flags.network, data));
   // A run that goes on has its weights from the checkpoint.
   if (flags.from.empty() || flags.train.config.resume) return model;
   ATH_ASSIGN_OR_RETURN(NamedTensors weights, ReadWeights(flags.from));
@@ -188,6 +190,7 @@ void AddTrain(CLI::App& app, Action* action) {
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->capture_default_str()
       ->group("Reports");
+  AddModelOptions(sub, &flags->network);
   sub->add_option("--from", flags->from,
                   "weights to begin with: a model (.ath), a checkpoint (.ckpt) or the folder of a run. Tensors are matched "
                   "by name and shape; the differences are listed")

@@ -16,9 +16,19 @@ void SetMetadata(const Samples& samples, Graph* model) {
   model->metadata.Set("input_std", AttrValue(Floats(n.std.begin(), n.std.end())));
 }
 
+// A sample's sizes, if the network takes samples like it: else its own, and the trainer says what does not fit.
+Shape InputOf(const std::string& network, const Samples& samples) {
+  const ModelInfo* info = FindModel(network);
+  for (const FieldSpec& field : samples.train->fields()) {
+    if (field.name != "x" || info == nullptr || field.dtype != DType::kF32 || field.shape.empty()) continue;
+    if (info->any_rank || field.shape.size() == info->input.size()) return field.shape;
+  }
+  return {};
+}
+
 }  // namespace
 
-absl::StatusOr<Graph> MakeTrainModel(const std::string& name_or_path, const Samples& samples) {
+absl::StatusOr<Graph> MakeTrainModel(const std::string& name_or_path, ModelOptions options, const Samples& samples) {
   if (name_or_path.empty()) {
     return MakeError(ErrorClass::kReq,
                      "no model: give the name of a network (see `athanor models`), an .ath file, or model = in --config");
@@ -27,8 +37,9 @@ absl::StatusOr<Graph> MakeTrainModel(const std::string& name_or_path, const Samp
   if (absl::EndsWith(name_or_path, ".ath")) {
     ATH_ASSIGN_OR_RETURN(model, ReadModel(name_or_path));
   } else {
-    ModelOptions options;
     options.class_names = samples.class_names;
+    if (options.classes == 0 && options.class_names.empty()) options.classes = samples.classes;
+    if (options.input.empty()) options.input = InputOf(name_or_path, samples);
     ATH_ASSIGN_OR_RETURN(model, BuildModel(name_or_path, options));
   }
   SetMetadata(samples, &model);
