@@ -60,6 +60,15 @@ TEST(LrRangeTest, SmoothingHasNoLag) {
   }
 }
 
+TEST(LrRangeTest, WhatBlowsUpAtTheEndDoesNotShowInTheSmoothedCurveBefore) {
+  const LrRangeTest test = Sweep({1e-4, 100, 100, 0.9}, [](double lr, int) { return lr < 1 ? 2.3 - std::min(1.5, 10 * lr) : 1e6 * lr; });
+  EXPECT_EQ(test.end(), LrRangeEnd::kDiverged);
+  const LrSuggestion s = SuggestLearningRate(test.Points(), test.end());
+  EXPECT_TRUE(s.found);
+  EXPECT_GT(s.minimum, 0.1);
+  for (const LrRangePoint& p : test.Points()) EXPECT_LT(p.smoothed, 4);
+}
+
 TEST(LrRangeTest, ALossThatIsNotFiniteEndsTheSweepAndIsNoPoint) {
   const LrRangeTest test = Sweep({1e-7, 10, 100, 0.9, 1e9}, [](double, int step) {
     return step < 60 ? 2.0 - step * 0.01 : std::numeric_limits<double>::quiet_NaN();
