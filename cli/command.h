@@ -29,6 +29,7 @@ void AddBench(CLI::App& app, Action* action);
 void AddGradcheck(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddLesson(CLI::App& app, Action* action);
+void AddLrFind(CLI::App& app, Action* action);
 void AddModels(CLI::App& app, Action* action);
 void AddOps(CLI::App& app, Action* action);
 void AddVersion(CLI::App& app, Action* action);

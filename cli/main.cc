@@ -39,6 +39,7 @@ int Main(int argc, char** argv) {
   AddGradcheck(app, &action);
   AddExport(app, &action);
   AddLesson(app, &action);
+  AddLrFind(app, &action);
   AddModels(app, &action);
   AddOps(app, &action);
   AddVersion(app, &action);
