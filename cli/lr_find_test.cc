@@ -84,6 +84,12 @@ TEST_F(LrFindTest, SaysWhenTheRangeHoldsNoRateToSuggest) {
   EXPECT_THAT(out_, HasSubstr("note: the loss falls nowhere"));
 }
 
+TEST_F(LrFindTest, HelpTeachesWithAnExample) {
+  EXPECT_EQ(Run("lr-find --help"), 0);
+  EXPECT_THAT(out_, HasSubstr("Example: athanor lr-find"));
+  EXPECT_THAT(out_, HasSubstr("--augment"));
+}
+
 TEST_F(LrFindTest, RefusesBadFlagsBeforeAnything) {
   EXPECT_EQ(Run("lr-find mlp --min-lr 1 --max-lr 0.1"), 2);
   EXPECT_THAT(err_, HasSubstr("learning rates from 1 to 0.1"));
