@@ -31,6 +31,7 @@ void AddDiagnose(CLI::App& app, Action* action);
 void AddGradients(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddLesson(CLI::App& app, Action* action);
+void AddLrFind(CLI::App& app, Action* action);
 void AddModels(CLI::App& app, Action* action);
 void AddOps(CLI::App& app, Action* action);
 void AddVersion(CLI::App& app, Action* action);

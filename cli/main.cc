@@ -41,6 +41,7 @@ int Main(int argc, char** argv) {
   AddGradients(app, &action);
   AddExport(app, &action);
   AddLesson(app, &action);
+  AddLrFind(app, &action);
   AddModels(app, &action);
   AddOps(app, &action);
   AddVersion(app, &action);

@@ -62,7 +62,8 @@ std::vector<double> Levels(const ChartSurface& s) {
 }
 
 // The pieces of one level's line in one cell: marching squares, by the edges that the line crosses.
-void AddCell(const ChartPoint corner[4], const double value[4], double level, double rank, std::vector<ContourPiece>* out) {
+void AddCell(const ChartPoint corner[4], const double value[4], double level, double rank,
+             std::vector<ContourPiece>* out) {
   ChartPoint crossing[4];
   int found = 0;
   for (int e = 0; e < 4; ++e) {

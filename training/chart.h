@@ -38,8 +38,8 @@ struct ChartMark {
   std::string label;
 };
 
-// A function over a rectangle, drawn as contour lines behind the series. values[row * columns + column], row 0 at y_min,
-// the corners on the rectangle's; at least 2 columns and 2 rows.
+// A function over a rectangle, drawn as contour lines behind the series. values[row * columns + column], row 0 at
+// y_min, the corners on the rectangle's; at least 2 columns and 2 rows.
 struct ChartSurface {
   double x_min = 0, x_max = 1, y_min = 0, y_max = 1;
   int columns = 0, rows = 0;
@@ -60,8 +60,8 @@ struct Chart {
   int height = 420;  // of the SVG, without title and legend
 };
 std::string ToSvg(const Chart& chart);
-// A chart of `width` columns (40 at least) and `height` lines of plot (5 at least), and title, axes and legend around it.
-// The surface is left out.
+// A chart of `width` columns (40 at least) and `height` lines of plot (5 at least), and title, axes and legend around
+// it. The surface is left out.
 std::string ToAscii(const Chart& chart, int width = 80, int height = 20);
 
 // A bar for each category and series, to the right of the category's name.
@@ -77,10 +77,11 @@ struct BarChart {
 std::string ToSvg(const BarChart& chart);
 std::string ToAscii(const BarChart& chart, int width = 80);
 
-// Counts of values in `bins` ranges of equal width between the least and the largest; what is not finite does not count.
+// Counts of values in `bins` ranges of equal width between the least and the largest; what is not finite does not
+// count.
 struct Histogram {
   std::string title, x_label, y_label = "count";
-  std::vector<double> edges;   // one more than counts; ascending
+  std::vector<double> edges;  // one more than counts; ascending
   std::vector<double> counts;
 };
 Histogram MakeHistogram(const std::vector<double>& values, int bins);

@@ -47,7 +47,8 @@ class Canvas {
     for (const ChartPoint& p : series.points) {
       const double column = Column(p.x), row = Row(p.y);
       const bool drawn = !std::isnan(column) && !std::isnan(row);
-      if (drawn && series.style != SeriesStyle::kPoints && !std::isnan(last_column)) Line(last_column, last_row, column, row, glyph);
+      if (drawn && series.style != SeriesStyle::kPoints && !std::isnan(last_column))
+        Line(last_column, last_row, column, row, glyph);
       if (drawn) Put(column, row, glyph);
       last_column = drawn ? column : std::nan("");
       last_row = row;
@@ -130,7 +131,8 @@ std::string ToAscii(const Chart& chart, int width, int height) {
   if (!chart.y_label.empty()) absl::StrAppend(&out, Shortened(Printable(chart.y_label), width), "\n");
   for (int r = 0; r < height; ++r) {
     const std::string number = Shortened(numbers[r], labels - 1);
-    std::string line = absl::StrCat(std::string(labels - 1 - number.size(), ' '), number, number.empty() ? " |" : " +", canvas.row(r));
+    std::string line =
+        absl::StrCat(std::string(labels - 1 - number.size(), ' '), number, number.empty() ? " |" : " +", canvas.row(r));
     line.erase(line.find_last_not_of(' ') + 1);
     absl::StrAppend(&out, line, "\n");
   }

@@ -24,7 +24,8 @@ double NiceStep(double range, int ticks) {
 void AddLinearTicks(Axis* axis, int ticks) {
   const double step = NiceStep(axis->hi - axis->lo, ticks);
   const double largest = std::max(std::abs(axis->lo), std::abs(axis->hi));
-  const int digits = std::clamp(static_cast<int>(std::floor(std::log10(largest * 1.0001)) - std::floor(std::log10(step * 1.0001))) + 1, 1, 15);
+  const int digits = std::clamp(
+      static_cast<int>(std::floor(std::log10(largest * 1.0001)) - std::floor(std::log10(step * 1.0001))) + 1, 1, 15);
   for (double i = std::ceil(axis->lo / step - 1e-9); i * step <= axis->hi + step * 1e-9; ++i) {
     const double value = i == 0 ? 0 : i * step;
     axis->ticks.push_back({value, FormatTick(value, digits)});
@@ -41,7 +42,8 @@ void AddLogTicks(Axis* axis, int ticks) {
     if (d % stride != 0) continue;
     for (double m : between ? std::vector<double>{1, 2, 5} : std::vector<double>{1}) {
       const double value = m * std::pow(10, d);
-      if (value >= axis->lo * (1 - 1e-9) && value <= axis->hi * (1 + 1e-9)) axis->ticks.push_back({value, FormatTick(value, 3)});
+      if (value >= axis->lo * (1 - 1e-9) && value <= axis->hi * (1 + 1e-9))
+        axis->ticks.push_back({value, FormatTick(value, 3)});
     }
   }
   if (axis->ticks.size() >= 2) return;
@@ -93,7 +95,8 @@ void MakeAxes(const Chart& chart, int x_ticks, int y_ticks, Axis* x, Axis* y) {
   Range xs, ys;
   for (const ChartSeries& s : chart.series) {
     for (const ChartPoint& p : s.points) {
-      const bool drawn = std::isfinite(p.x) && std::isfinite(p.y) && (!chart.log_x || p.x > 0) && (!chart.log_y || p.y > 0);
+      const bool drawn =
+          std::isfinite(p.x) && std::isfinite(p.y) && (!chart.log_x || p.x > 0) && (!chart.log_y || p.y > 0);
       if (!drawn) continue;
       xs.Add(p.x, chart.log_x);
       ys.Add(p.y, chart.log_y);

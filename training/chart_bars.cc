@@ -11,6 +11,8 @@ namespace {
 
 using chart_internal::Axis;
 using chart_internal::FormatTick;
+using chart_internal::kCharWidth;
+using chart_internal::kColors;
 using chart_internal::LegendItem;
 using chart_internal::MakeAxis;
 using chart_internal::Printable;
@@ -19,8 +21,6 @@ using chart_internal::RoomForTicks;
 using chart_internal::Shortened;
 using chart_internal::SvgPage;
 using chart_internal::TextLength;
-using chart_internal::kCharWidth;
-using chart_internal::kColors;
 
 constexpr int kLongestCategory = 28;
 
@@ -53,7 +53,9 @@ std::string ToSvg(const BarChart& chart) {
   std::vector<LegendItem> legend;
   for (size_t i = 0; i < chart.series.size(); ++i) {
     if (chart.series[i].name.empty()) continue;
-    legend.push_back({chart.series[i].name, absl::StrFormat("<rect x=\"4\" y=\"-6\" width=\"14\" height=\"12\" class=\"f%d\"/>", i % kColors)});
+    legend.push_back(
+        {chart.series[i].name,
+         absl::StrFormat("<rect x=\"4\" y=\"-6\" width=\"14\" height=\"12\" class=\"f%d\"/>", i % kColors)});
   }
   const double bar = chart.series.size() > 1 ? 14 : 18, group = std::max<size_t>(1, chart.series.size()) * bar + 10;
   SvgPage page(chart.title, legend, 16 + CategoryWidth(chart) * kCharWidth, chart.x_label.empty() ? 28 : 50,
@@ -67,8 +69,8 @@ std::string ToSvg(const BarChart& chart) {
       const double value = ValueOf(chart.series[s], c);
       if (!std::isfinite(value)) continue;
       const double end = page.left() + axis.Unit(value) * page.width(), y = top + 5 + static_cast<double>(s) * bar;
-      page.Add(absl::StrFormat("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"f%d\"/>\n", std::min(zero, end), y,
-                               std::max(0.5, std::abs(end - zero)), bar - 2, s % kColors));
+      page.Add(absl::StrFormat("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"f%d\"/>\n",
+                               std::min(zero, end), y, std::max(0.5, std::abs(end - zero)), bar - 2, s % kColors));
       page.Text(value < 0 ? end - 4 : end + 4, y + bar / 2 + 3, FormatTick(value, 4), value < 0 ? "end" : "start");
     }
   }
@@ -90,13 +92,16 @@ std::string ToAscii(const BarChart& chart, int width) {
     for (size_t s = 0; s < chart.series.size(); ++s) {
       const std::string name = s == 0 ? Shortened(Printable(chart.categories[c]), names) : "";
       const double value = ValueOf(chart.series[s], c);
-      const int cells = std::isfinite(value) && largest > 0 ? static_cast<int>(std::lround(std::abs(value) / largest * room)) : 0;
+      const int cells =
+          std::isfinite(value) && largest > 0 ? static_cast<int>(std::lround(std::abs(value) / largest * room)) : 0;
       const std::string number = std::isfinite(value) ? FormatTick(value, 4) : "-";
-      absl::StrAppend(&out, name, std::string(names - TextLength(name), ' '), " |", std::string(cells, kMarks[s % 8]), " ", number, "\n");
+      absl::StrAppend(&out, name, std::string(names - TextLength(name), ' '), " |", std::string(cells, kMarks[s % 8]),
+                      " ", number, "\n");
     }
   }
   for (size_t s = 0; s < chart.series.size(); ++s) {
-    if (!chart.series[s].name.empty()) absl::StrAppend(&out, s > 0 ? "  " : "", std::string(1, kMarks[s % 8]), " ", Printable(chart.series[s].name));
+    if (!chart.series[s].name.empty())
+      absl::StrAppend(&out, s > 0 ? "  " : "", std::string(1, kMarks[s % 8]), " ", Printable(chart.series[s].name));
   }
   if (!out.empty() && out.back() != '\n') out += '\n';
   if (!chart.x_label.empty()) absl::StrAppend(&out, "(", Printable(chart.x_label), ")\n");
@@ -114,7 +119,8 @@ std::string ToSvg(const Histogram& h) {
   page.XAxis(x, h.x_label);
   page.YAxis(y, h.y_label);
   for (size_t i = 0; i < h.counts.size() && i + 1 < h.edges.size(); ++i) {
-    const double from = page.left() + x.Unit(h.edges[i]) * page.width(), to = page.left() + x.Unit(h.edges[i + 1]) * page.width();
+    const double from = page.left() + x.Unit(h.edges[i]) * page.width(),
+                 to = page.left() + x.Unit(h.edges[i + 1]) * page.width();
     const double height = y.Unit(h.counts[i]) * page.height();
     if (!(height > 0)) continue;
     page.Add(absl::StrFormat("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"f0\"/>\n", from,

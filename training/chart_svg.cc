@@ -12,13 +12,13 @@ namespace {
 using chart_internal::Axis;
 using chart_internal::ContourLines;
 using chart_internal::ContourPiece;
+using chart_internal::kCharWidth;
+using chart_internal::kColors;
 using chart_internal::LegendItem;
 using chart_internal::MakeAxes;
 using chart_internal::RoomForTicks;
 using chart_internal::SvgPage;
 using chart_internal::TextLength;
-using chart_internal::kCharWidth;
-using chart_internal::kColors;
 
 struct Pixel {
   double x = 0, y = 0;
@@ -112,7 +112,8 @@ std::vector<LegendItem> Legend(const std::vector<ChartSeries>& series) {
     const bool dashed = series[i].dashed != (i / kColors % 2 == 1);
     std::string swatch;
     if (series[i].style != SeriesStyle::kPoints) {
-      absl::StrAppendFormat(&swatch, "<path d=\"M0 0H22\" class=\"l s%d\"%s/>", color, dashed ? " stroke-dasharray=\"6 4\"" : "");
+      absl::StrAppendFormat(&swatch, "<path d=\"M0 0H22\" class=\"l s%d\"%s/>", color,
+                            dashed ? " stroke-dasharray=\"6 4\"" : "");
     }
     if (series[i].style != SeriesStyle::kLine) swatch += Dot({11, 0}, 3, absl::StrCat("f", color));
     items.push_back({series[i].name, swatch});
@@ -124,7 +125,8 @@ std::vector<LegendItem> Legend(const std::vector<ChartSeries>& series) {
 std::string LevelColor(double t) {
   const double low[3] = {64, 132, 214}, high[3] = {214, 150, 36};
   return absl::StrFormat("#%02x%02x%02x", static_cast<int>(low[0] + t * (high[0] - low[0])),
-                         static_cast<int>(low[1] + t * (high[1] - low[1])), static_cast<int>(low[2] + t * (high[2] - low[2])));
+                         static_cast<int>(low[1] + t * (high[1] - low[1])),
+                         static_cast<int>(low[2] + t * (high[2] - low[2])));
 }
 
 void DrawSurface(const ChartSurface& surface, const Axis& x, const Axis& y, SvgPage* page) {
@@ -141,7 +143,8 @@ void DrawSurface(const ChartSurface& surface, const Axis& x, const Axis& y, SvgP
       at = to;
     }
     if (d.empty()) continue;
-    page->Add(absl::StrFormat("<path d=\"%s\" class=\"c\" fill=\"none\" stroke=\"%s\"/>\n", d, LevelColor(pieces[begin].level)));
+    page->Add(absl::StrFormat("<path d=\"%s\" class=\"c\" fill=\"none\" stroke=\"%s\"/>\n", d,
+                              LevelColor(pieces[begin].level)));
   }
 }
 
@@ -173,7 +176,8 @@ std::string ToSvg(const Chart& chart) {
   Axis x, y;
   const double plot_height = std::max(80, chart.height - 50);
   MakeAxes(chart, 8, std::max(2, static_cast<int>(plot_height / 50)), &x, &y);
-  SvgPage page(chart.title, Legend(chart.series), RoomForTicks(y, !chart.y_label.empty()), chart.x_label.empty() ? 28 : 50, plot_height);
+  SvgPage page(chart.title, Legend(chart.series), RoomForTicks(y, !chart.y_label.empty()),
+               chart.x_label.empty() ? 28 : 50, plot_height);
   page.XAxis(x, chart.x_label);
   page.YAxis(y, chart.y_label);
   page.BeginPlot();

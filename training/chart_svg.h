@@ -25,7 +25,8 @@ struct LegendItem {
 class SvgPage {
  public:
   // `left` and `bottom` are the room beside and below the plot.
-  SvgPage(const std::string& title, const std::vector<LegendItem>& legend, double left, double bottom, double plot_height);
+  SvgPage(const std::string& title, const std::vector<LegendItem>& legend, double left, double bottom,
+          double plot_height);
   double left() const { return left_; }
   double top() const { return top_; }
   double width() const { return kSvgWidth - left_ - kRight; }

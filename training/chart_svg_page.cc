@@ -13,7 +13,8 @@ namespace {
 // Colours that people with any colour vision tell apart (Okabe and Ito), darker on white than on black.
 constexpr const char* kLight[kColors] = {"#0072b2", "#d55e00", "#009e73", "#aa4499",
                                          "#b88700", "#3aa0d8", "#6a51a3", "#6e7781"};
-constexpr const char* kDark[kColors] = {"#4aa8e0", "#ff8a3d", "#2ecc9b", "#e08bc0", "#e6b422", "#8fd0f7", "#b39ddb", "#a0a8b1"};
+constexpr const char* kDark[kColors] = {"#4aa8e0", "#ff8a3d", "#2ecc9b", "#e08bc0",
+                                        "#e6b422", "#8fd0f7", "#b39ddb", "#a0a8b1"};
 
 std::string Style() {
   std::string light, dark;
@@ -22,10 +23,13 @@ std::string Style() {
     absl::StrAppendFormat(&dark, ".s%d{stroke:%s}.f%d{fill:%s}", i, kDark[i], i, kDark[i]);
   }
   return absl::StrCat(
-      "<style>text{fill:#1f2328;font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-size:12px}"
-      ".h{font-size:16px;font-weight:600}.bg{fill:#ffffff}.bgs{stroke:#ffffff}.g{stroke:#d8dee4}.a{stroke:#59636e}.m{stroke:#59636e;"
+      "<style>text{fill:#1f2328;font-family:system-ui,-apple-system,'Segoe "
+      "UI',Helvetica,Arial,sans-serif;font-size:12px}"
+      ".h{font-size:16px;font-weight:600}.bg{fill:#ffffff}.bgs{stroke:#ffffff}.g{stroke:#d8dee4}.a{stroke:#59636e}.m{"
+      "stroke:#59636e;"
       "stroke-dasharray:3 3}.c{stroke-width:1;stroke-opacity:.75}.l{fill:none;stroke-width:1.8;stroke-linejoin:round}",
-      light, "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.bg{fill:#0d1117}.bgs{stroke:#0d1117}.g{stroke:#30363d}",
+      light,
+      "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.bg{fill:#0d1117}.bgs{stroke:#0d1117}.g{stroke:#30363d}",
       ".a,.m{stroke:#9198a1}", dark, "}</style>\n");
 }
 
@@ -55,7 +59,8 @@ double RoomForTicks(const Axis& axis, bool label) {
   return 18 + longest * kCharWidth + (label ? 20 : 0);
 }
 
-SvgPage::SvgPage(const std::string& title, const std::vector<LegendItem>& legend, double left, double bottom, double plot_height)
+SvgPage::SvgPage(const std::string& title, const std::vector<LegendItem>& legend, double left, double bottom,
+                 double plot_height)
     : left_(left), height_(plot_height), bottom_(bottom), title_(title) {
   if (!title.empty()) {
     for (const std::string& line : Wrapped(title, 74)) {
@@ -82,7 +87,8 @@ void SvgPage::Text(double x, double y, const std::string& text, const std::strin
 }
 
 void SvgPage::Line(double x1, double y1, double x2, double y2, const std::string& css_class) {
-  absl::StrAppendFormat(&body_, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2, y2, css_class);
+  absl::StrAppendFormat(&body_, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2,
+                        y2, css_class);
 }
 
 void SvgPage::XAxis(const Axis& axis, const std::string& label) {
@@ -117,7 +123,8 @@ void SvgPage::YAxis(const Axis& axis, const std::string& label) {
 }
 
 void SvgPage::BeginPlot() {
-  absl::StrAppendFormat(&body_, "<svg x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">\n", left_, top_, width(), height_);
+  absl::StrAppendFormat(&body_, "<svg x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">\n", left_, top_, width(),
+                        height_);
 }
 
 std::string SvgPage::Finish() const {

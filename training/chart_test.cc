@@ -68,7 +68,8 @@ std::vector<std::string> TickLabels(const Axis& axis) {
 
 TEST(ChartAxis, TicksAreRoundNumbers) {
   EXPECT_THAT(TickLabels(MakeAxis({0, 10}, false, {}, {}, 0, 5)), ElementsAre("0", "2", "4", "6", "8", "10"));
-  EXPECT_THAT(TickLabels(MakeAxis({-0.11, 0.11}, false, {}, {}, 0, 5)), ElementsAre("-0.1", "-0.05", "0", "0.05", "0.1"));
+  EXPECT_THAT(TickLabels(MakeAxis({-0.11, 0.11}, false, {}, {}, 0, 5)),
+              ElementsAre("-0.1", "-0.05", "0", "0.05", "0.1"));
   EXPECT_THAT(TickLabels(MakeAxis({0, 60000}, false, {}, {}, 0, 4)), ElementsAre("0", "20000", "40000", "60000"));
   EXPECT_THAT(TickLabels(MakeAxis({1e-6, 1}, true, {}, {}, 0, 8)),
               ElementsAre("1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"));
@@ -163,7 +164,8 @@ TEST(ChartSvg, EmptyChartsAndEqualValuesAreDrawn) {
 TEST(ChartSvg, ALongSeriesIsThinnedButKeepsItsExtremes) {
   Chart c;
   c.series.resize(1);
-  for (int i = 0; i < 200000; ++i) c.series[0].points.push_back({static_cast<double>(i), i == 123456 ? 100.0 : std::sin(i)});
+  for (int i = 0; i < 200000; ++i)
+    c.series[0].points.push_back({static_cast<double>(i), i == 123456 ? 100.0 : std::sin(i)});
   const std::string svg = ToSvg(c);
   EXPECT_LT(svg.size(), 100000u);
   Chart spike = c;
@@ -175,7 +177,8 @@ TEST(ChartSvg, ALongSeriesIsThinnedButKeepsItsExtremes) {
 }
 
 TEST(ChartSvg, ContoursOfABowlAreCirclesAroundItsCentre) {
-  const ChartSurface bowl = SampleSurface(-1, 1, -1, 1, [](double x, double y) { return x * x + y * y; }, 41);
+  const ChartSurface bowl = SampleSurface(
+      -1, 1, -1, 1, [](double x, double y) { return x * x + y * y; }, 41);
   const auto pieces = chart_internal::ContourLines(bowl);
   ASSERT_GT(pieces.size(), 100u);
   std::map<double, std::pair<double, double>> radii;  // level -> least and largest distance from the centre
@@ -195,7 +198,8 @@ TEST(ChartSvg, ContoursOfABowlAreCirclesAroundItsCentre) {
 }
 
 TEST(ChartSvg, ContoursOfASaddleCrossNoWhere) {
-  const ChartSurface saddle = SampleSurface(-1, 1, -1, 1, [](double x, double y) { return x * x - y * y; }, 20);
+  const ChartSurface saddle = SampleSurface(
+      -1, 1, -1, 1, [](double x, double y) { return x * x - y * y; }, 20);
   for (const auto& p : chart_internal::ContourLines(saddle)) {
     // Both ends of a piece lie on the same level of the function, to the accuracy of the grid.
     const double a = p.from.x * p.from.x - p.from.y * p.from.y, b = p.to.x * p.to.x - p.to.y * p.to.y;
@@ -244,7 +248,8 @@ TEST(ChartAscii, FitsTheWidthWhateverTheTexts) {
   c.series[0].points.push_back({3e9, -1234567.875});
   c.marks = {{1, std::string(300, 'm')}};
   for (int width : {40, 80, 200}) {
-    for (const std::string& line : LinesOf(ToAscii(c, width, 10))) EXPECT_LE(line.size(), static_cast<size_t>(width)) << line;
+    for (const std::string& line : LinesOf(ToAscii(c, width, 10)))
+      EXPECT_LE(line.size(), static_cast<size_t>(width)) << line;
   }
 }
 

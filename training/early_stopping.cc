@@ -10,7 +10,8 @@
 namespace athanor {
 
 absl::StatusOr<EarlyStopping> EarlyStopping::Create(const EarlyStoppingConfig& config) {
-  if (config.patience < 0) return MakeError(ErrorClass::kReq, "early stopping: patience = %d is below 0", config.patience);
+  if (config.patience < 0)
+    return MakeError(ErrorClass::kReq, "early stopping: patience = %d is below 0", config.patience);
   if (!std::isfinite(config.min_delta) || config.min_delta < 0) {
     return MakeError(ErrorClass::kReq, "early stopping: min_delta = %g is not a number from 0", config.min_delta);
   }

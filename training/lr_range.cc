@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -20,9 +21,18 @@ void Average(double keep, std::vector<double>::iterator begin, std::vector<doubl
 }
 
 // Mean of an average that runs forward and one that runs backward: no lag, and both ends keep to the values there.
+// Losses as far above the first average as the least one is below it count as that much: the last ones, which blow up,
+// would otherwise show in the average long before.
 std::vector<double> Smoothed(double keep, const std::vector<LrRangePoint>& points) {
+  const size_t tenth = points.size() / 10;
+  double first = 0, least = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (i <= tenth) first = points[i].average;
+    least = std::min(least, points[i].average);
+  }
+  const double cap = first > least ? 2 * first - least : std::numeric_limits<double>::infinity();
   std::vector<double> forward;
-  for (const LrRangePoint& p : points) forward.push_back(p.loss);
+  for (const LrRangePoint& p : points) forward.push_back(std::min(p.loss, cap));
   std::vector<double> backward(forward.rbegin(), forward.rend());
   Average(keep, forward.begin(), forward.end());
   Average(keep, backward.begin(), backward.end());
@@ -30,18 +40,20 @@ std::vector<double> Smoothed(double keep, const std::vector<LrRangePoint>& point
   return forward;
 }
 
-// How far the losses of the flat begin are from the smoothed curve, as a root mean square.
+// How much the loss changes from step to step by the choice of the batch, as a root mean square.
 double Wavering(const std::vector<LrRangePoint>& points, size_t count) {
   double sum = 0;
-  for (size_t i = 0; i < count; ++i) sum += (points[i].loss - points[i].smoothed) * (points[i].loss - points[i].smoothed);
-  return std::sqrt(sum / static_cast<double>(std::max<size_t>(1, count)));
+  for (size_t i = 1; i < count; ++i)
+    sum += (points[i].loss - points[i - 1].loss) * (points[i].loss - points[i - 1].loss);
+  return std::sqrt(sum / static_cast<double>(2 * std::max<size_t>(1, count - 1)));
 }
 
 }  // namespace
 
 absl::StatusOr<LrRangeTest> LrRangeTest::Create(const LrRangeConfig& c) {
   if (!(c.min_lr > 0) || !(c.min_lr < c.max_lr) || !std::isfinite(c.max_lr)) {
-    return MakeError(ErrorClass::kReq, "learning rates from %g to %g: the first must be above 0 and below the second", c.min_lr, c.max_lr);
+    return MakeError(ErrorClass::kReq, "learning rates from %g to %g: the first must be above 0 and below the second",
+                     c.min_lr, c.max_lr);
   }
   if (c.steps < 10) return MakeError(ErrorClass::kReq, "steps = %d: a range test needs 10 at least", c.steps);
   if (!(c.smooth >= 0 && c.smooth < 1)) return MakeError(ErrorClass::kReq, "smooth = %g is not in [0, 1)", c.smooth);
@@ -88,15 +100,17 @@ LrSuggestion SuggestLearningRate(const std::vector<LrRangePoint>& points, LrRang
   const size_t minimum = std::min_element(points.begin() + begin, points.end(), less) - points.begin();
   double steepest = 0;
   for (size_t i = std::max<size_t>(1, begin); i + 1 < points.size() && i <= minimum; ++i) {
-    const double slope = (points[i + 1].smoothed - points[i - 1].smoothed) / std::log(points[i + 1].lr / points[i - 1].lr);
+    const double slope =
+        (points[i + 1].smoothed - points[i - 1].smoothed) / std::log(points[i + 1].lr / points[i - 1].lr);
     if (slope < steepest) steepest = slope, s.steepest = points[i].lr;
   }
   s.minimum = points[minimum].lr;
   s.minimum_tenth = s.minimum / 10;
   const double fall = points[begin].smoothed - points[minimum].smoothed;
-  s.found = steepest < 0 && fall > Wavering(points, minimum) && fall > 0;
+  s.found = steepest < 0 && fall > 2 * Wavering(points, minimum);
   if (!s.found) {
-    s.note = "the loss falls nowhere by more than it wavers: more --steps, a larger batch or another range may show more";
+    s.note =
+        "the loss falls nowhere by more than it wavers: more --steps, a larger batch or another range may show more";
   } else if (end == LrRangeEnd::kAllSteps && minimum + 1 >= points.size() - points.size() / 20) {
     s.note = "the loss was still falling at the largest rate: raise --max-lr";
   }

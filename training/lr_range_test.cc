@@ -54,10 +54,21 @@ TEST(LrRangeTest, SmoothingHasNoLag) {
   // A step from 2 to 1 in the middle: the smoothed curve crosses 1.5 there, whatever the smoothing.
   for (double smooth : {0.0, 0.5, 0.9, 0.98}) {
     LrRangeConfig config{1e-5, 1, 200, smooth};
-    const std::vector<LrRangePoint> points = Sweep(config, [](double, int step) { return step < 100 ? 2.0 : 1.0; }).Points();
+    const std::vector<LrRangePoint> points =
+        Sweep(config, [](double, int step) { return step < 100 ? 2.0 : 1.0; }).Points();
     EXPECT_GT(points[98].smoothed, 1.5) << smooth;
     EXPECT_LT(points[101].smoothed, 1.5) << smooth;
   }
+}
+
+TEST(LrRangeTest, WhatBlowsUpAtTheEndDoesNotShowInTheSmoothedCurveBefore) {
+  const LrRangeTest test =
+      Sweep({1e-4, 100, 100, 0.9}, [](double lr, int) { return lr < 1 ? 2.3 - std::min(1.5, 10 * lr) : 1e6 * lr; });
+  EXPECT_EQ(test.end(), LrRangeEnd::kDiverged);
+  const LrSuggestion s = SuggestLearningRate(test.Points(), test.end());
+  EXPECT_TRUE(s.found);
+  EXPECT_GT(s.minimum, 0.1);
+  for (const LrRangePoint& p : test.Points()) EXPECT_LT(p.smoothed, 4);
 }
 
 TEST(LrRangeTest, ALossThatIsNotFiniteEndsTheSweepAndIsNoPoint) {
@@ -69,7 +80,8 @@ TEST(LrRangeTest, ALossThatIsNotFiniteEndsTheSweepAndIsNoPoint) {
 }
 
 TEST(LrRangeTest, ACurveThatOnlyFallsAsksForALargerRange) {
-  const LrRangeTest test = Sweep({1e-7, 1e-3}, [](double lr, int) { return 2.3 - 1.5 / (1 + std::exp(-3 * (std::log10(lr) + 3.5))); });
+  const LrRangeTest test =
+      Sweep({1e-7, 1e-3}, [](double lr, int) { return 2.3 - 1.5 / (1 + std::exp(-3 * (std::log10(lr) + 3.5))); });
   EXPECT_EQ(test.end(), LrRangeEnd::kAllSteps);
   const LrSuggestion s = SuggestLearningRate(test.Points(), test.end());
   EXPECT_TRUE(s.found);
@@ -88,8 +100,9 @@ TEST(LrRangeTest, ACurveThatNeverFallsGivesNoSuggestion) {
 }
 
 TEST(LrRangeTest, ConfigurationsOutOfRangeAreRefused) {
-  for (const LrRangeConfig& bad : {LrRangeConfig{0, 1}, LrRangeConfig{1, 1}, LrRangeConfig{1e-3, std::numeric_limits<double>::infinity()},
-                                   LrRangeConfig{1e-7, 10, 9}, LrRangeConfig{1e-7, 10, 100, 1}, LrRangeConfig{1e-7, 10, 100, 0.9, 1}}) {
+  for (const LrRangeConfig& bad :
+       {LrRangeConfig{0, 1}, LrRangeConfig{1, 1}, LrRangeConfig{1e-3, std::numeric_limits<double>::infinity()},
+        LrRangeConfig{1e-7, 10, 9}, LrRangeConfig{1e-7, 10, 100, 1}, LrRangeConfig{1e-7, 10, 100, 0.9, 1}}) {
     EXPECT_EQ(ErrorClassOf(LrRangeTest::Create(bad).status()), "REQ");
   }
 }

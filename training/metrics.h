@@ -68,8 +68,8 @@ class ClassificationMetrics {
   // `logits` is row-major [rows, classes] with rows >= labels.size(); further rows are padding and are not looked at.
   // Labels are below `classes`; rows whose label is negative are not counted.
   void Add(absl::Span<const float> logits, int64_t classes, absl::Span<const int32_t> labels);
-  // Soft labels: `targets` is row-major [rows, classes] with a distribution a row. The likeliest target is the label for
-  // everything but the loss.
+  // Soft labels: `targets` is row-major [rows, classes] with a distribution a row. The likeliest target is the label
+  // for everything but the loss.
   void AddSoft(absl::Span<const float> logits, int64_t classes, absl::Span<const float> targets);
   // The mean loss over `count` samples, computed elsewhere.
   void AddLoss(double mean_loss, int64_t count);

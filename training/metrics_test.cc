@@ -76,7 +76,8 @@ TEST(ClassificationMetrics, SoftLabelsGiveTheCrossEntropyOfTheTwoDistributions) 
   ClassificationMetrics m;
   const float ln3 = std::log(3.0f);  // predicted: 1/4, 3/4
   m.AddSoft(std::vector<float>{0, ln3, 0, ln3}, 2, std::vector<float>{0.3f, 0.7f, 0.6f, 0.4f});
-  EXPECT_NEAR(m.loss(), (-0.3 * std::log(0.25) - 0.7 * std::log(0.75) - 0.6 * std::log(0.25) - 0.4 * std::log(0.75)) / 2, 1e-6);
+  EXPECT_NEAR(m.loss(),
+              (-0.3 * std::log(0.25) - 0.7 * std::log(0.75) - 0.6 * std::log(0.25) - 0.4 * std::log(0.75)) / 2, 1e-6);
   EXPECT_EQ(m.correct(), 1);
   ClassificationMetrics hard, one_hot;
   hard.Add(std::vector<float>{1, 2, 3}, 3, std::vector<int32_t>{1});
@@ -138,7 +139,8 @@ TEST_F(ConfusionTest, TextAndCsv) {
             "weighted average     0.7000  0.6000  0.6133        5\n"
             "micro average        0.6000  0.6000  0.6000        5\n"
             "accuracy 0.6000\n");
-  EXPECT_EQ(m_.MatrixCsv({"a,b", "say \"x\""}), "truth,\"a,b\",\"say \"\"x\"\"\",2\n\"a,b\",1,0,0\n\"say \"\"x\"\"\",1,0,0\n2,0,1,2\n");
+  EXPECT_EQ(m_.MatrixCsv({"a,b", "say \"x\""}),
+            "truth,\"a,b\",\"say \"\"x\"\"\",2\n\"a,b\",1,0,0\n\"say \"\"x\"\"\",1,0,0\n2,0,1,2\n");
   EXPECT_EQ(m_.ReportCsv({}).substr(0, 75),
             "class,precision,recall,f1,support\n0,0.500000,1.000000,0.666667,1\n1,0.000000");
 }

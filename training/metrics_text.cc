@@ -44,7 +44,8 @@ std::string Csv(const Rows& rows) {
   for (const auto& row : rows) {
     for (size_t c = 0; c < row.size(); ++c) {
       const bool quoted = row[c].find_first_of(",\"\r\n") != std::string::npos;
-      const std::string cell = quoted ? absl::StrCat("\"", absl::StrReplaceAll(row[c], {{"\"", "\"\""}}), "\"") : row[c];
+      const std::string cell =
+          quoted ? absl::StrCat("\"", absl::StrReplaceAll(row[c], {{"\"", "\"\""}}), "\"") : row[c];
       absl::StrAppend(&out, c > 0 ? "," : "", cell);
     }
     out += '\n';

@@ -44,7 +44,8 @@ void AppendNumbers(const NamedNumbers& numbers, std::string* out) {
 }
 
 std::string JsonStep(const StepReport& r) {
-  std::string out = absl::StrFormat("{\"epoch\":%d,\"epochs\":%d,\"step\":%d,\"steps\":%d", r.epoch, r.epochs, r.step, r.steps);
+  std::string out =
+      absl::StrFormat("{\"epoch\":%d,\"epochs\":%d,\"step\":%d,\"steps\":%d", r.epoch, r.epochs, r.step, r.steps);
   AppendNumbers({{"loss", r.loss},
                  {"accuracy", r.accuracy},
                  {"lr", r.lr},
@@ -105,7 +106,8 @@ std::string FormatStep(const StepReport& r, int width) {
   std::string text = Joined(parts);
   while (static_cast<int>(text.size()) > width && parts.size() > 1) {
     // Of equals the last one.
-    auto less = std::max_element(parts.rbegin(), parts.rend(), [](const Part& a, const Part& b) { return a.order < b.order; });
+    auto less =
+        std::max_element(parts.rbegin(), parts.rend(), [](const Part& a, const Part& b) { return a.order < b.order; });
     parts.erase(std::next(less).base());
     text = Joined(parts);
   }

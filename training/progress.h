@@ -30,15 +30,16 @@ struct StepReport {
   double samples_per_second = 0;  // see RateMeter
   double seconds_left = 0;        // of the whole run
   double lr = std::numeric_limits<double>::quiet_NaN();
-  double waiting = std::numeric_limits<double>::quiet_NaN();  // share of the time that was spent waiting for data, 0 to 1
-  std::string unit = "samples";                               // what samples_per_second counts: images, tokens, ...
-  NamedNumbers extra = {};                                    // such as {"val_loss", 0.1}
+  double waiting =
+      std::numeric_limits<double>::quiet_NaN();  // share of the time that was spent waiting for data, 0 to 1
+  std::string unit = "samples";                  // what samples_per_second counts: images, tokens, ...
+  NamedNumbers extra = {};                       // such as {"val_loss", 0.1}
 };
 
-// At most 10 redraws a second on a terminal; otherwise a line at most each two seconds and at the end of an epoch. The bar
-// fits the terminal, also after its size changed: what is less important is left out. Colours only on a terminal, and
-// not where the variable NO_COLOR is set. A stream that can no longer be written to does not disturb the run (as long as
-// SIGPIPE is ignored).
+// At most 10 redraws a second on a terminal; otherwise a line at most each two seconds and at the end of an epoch. The
+// bar fits the terminal, also after its size changed: what is less important is left out. Colours only on a terminal,
+// and not where the variable NO_COLOR is set. A stream that can no longer be written to does not disturb the run (as
+// long as SIGPIPE is ignored).
 class Progress {
  public:
   // `out` is borrowed. kAuto: a bar if `out` is a terminal that can move its cursor, plain lines if not.
@@ -60,8 +61,8 @@ class Progress {
   Clock::time_point last_{};
 };
 
-// A rate that forgets: what was `memory` seconds ago counts 1/e of what is now. Steady rates come out exactly, and a pause
-// of the machine is soon forgotten.
+// A rate that forgets: what was `memory` seconds ago counts 1/e of what is now. Steady rates come out exactly, and a
+// pause of the machine is soon forgotten.
 class RateMeter {
  public:
   explicit RateMeter(double memory = 10) : memory_(memory) {}

@@ -122,18 +122,20 @@ TEST_F(ProgressTest, JsonIsAnObjectALine) {
     p.Step(r);
     p.Line("said \"so\"\n", {{"val_loss", 0.5}});
   });
-  EXPECT_EQ(text,
-            "{\"epoch\":2,\"epochs\":10,\"step\":120,\"steps\":157,\"loss\":0.12345,\"accuracy\":null,\"lr\":0.001,"
-            "\"images_per_second\":12345.6,\"waiting\":0.03,\"seconds_left\":187,\"val_loss\":0.25,\"val_accuracy\":0.93}\n"
-            "{\"message\":\"said \\\"so\\\"?\",\"val_loss\":0.5}\n");
+  EXPECT_EQ(
+      text,
+      "{\"epoch\":2,\"epochs\":10,\"step\":120,\"steps\":157,\"loss\":0.12345,\"accuracy\":null,\"lr\":0.001,"
+      "\"images_per_second\":12345.6,\"waiting\":0.03,\"seconds_left\":187,\"val_loss\":0.25,\"val_accuracy\":0.93}\n"
+      "{\"message\":\"said \\\"so\\\"?\",\"val_loss\":0.5}\n");
 }
 
 TEST_F(ProgressTest, NoneIsSilent) {
-  EXPECT_EQ(Written(ProgressMode::kNone, [](Progress& p) {
-              p.Step(Report());
-              p.Line("x");
-              p.Finish();
-            }),
+  EXPECT_EQ(Written(ProgressMode::kNone,
+                    [](Progress& p) {
+                      p.Step(Report());
+                      p.Line("x");
+                      p.Finish();
+                    }),
             "");
 }
 
@@ -163,8 +165,10 @@ int Columns(const std::string& text) {
   const size_t start = text.rfind("\033[K");
   int columns = 0;
   for (size_t i = start == std::string::npos ? 0 : start + 3; i < text.size(); ++i) {
-    if (text[i] == '\033') i = text.find('m', i);
-    else ++columns;
+    if (text[i] == '\033')
+      i = text.find('m', i);
+    else
+      ++columns;
   }
   return columns;
 }
@@ -196,14 +200,16 @@ TEST_F(ProgressTest, NoColorMeansNoColorAndADumbTerminalGetsPlainLines) {
 
 TEST(FormatStep, LeavesOutWhatIsLessImportantFirst) {
   StepReport r = Report();
-  EXPECT_EQ(FormatStep(r, 90), "epoch 2/10  step 120/157  loss 0.1235  accuracy 0.9650  lr 0.001  12346 images/s  ETA 3:07");
+  EXPECT_EQ(FormatStep(r, 90),
+            "epoch 2/10  step 120/157  loss 0.1235  accuracy 0.9650  lr 0.001  12346 images/s  ETA 3:07");
   EXPECT_EQ(FormatStep(r, 40), "epoch 2/10  step 120/157  loss 0.1235");
   EXPECT_EQ(FormatStep(r, 11), "loss 0.1235");
   EXPECT_EQ(FormatStep(r, 4), "loss");
   EXPECT_EQ(FormatStep(r, -3), "");
   r.accuracy = r.lr = r.waiting = kNaN;
   r.unit = "tokens";
-  EXPECT_EQ(FormatStep(r), "epoch 2/10  step 120/157  loss 0.1235  val_loss 0.2500  val_accuracy 0.9300  12346 tokens/s  ETA 3:07");
+  EXPECT_EQ(FormatStep(r),
+            "epoch 2/10  step 120/157  loss 0.1235  val_loss 0.2500  val_accuracy 0.9300  12346 tokens/s  ETA 3:07");
 }
 
 TEST(FormatDuration, HoursMinutesSeconds) {
@@ -229,7 +235,8 @@ TEST(RateMeter, ASteadyRateComesOutExactlyAndAPauseIsForgotten) {
 
 TEST(ParseProgressMode, ListsTheModes) {
   EXPECT_EQ(*ParseProgressMode("bar"), ProgressMode::kBar);
-  EXPECT_EQ(ParseProgressMode("loud").status().message(), "REQ: progress \"loud\" is not one of auto, bar, plain, json, none");
+  EXPECT_EQ(ParseProgressMode("loud").status().message(),
+            "REQ: progress \"loud\" is not one of auto, bar, plain, json, none");
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ double CyclePosition(const ScheduleConfig& c, int64_t step, int64_t period) {
 
 double Cosine(const ScheduleConfig& c, double base, int64_t step, int64_t steps, int64_t steps_per_epoch) {
   const int64_t period = c.period.Steps(steps_per_epoch);
-  const double t = period > 0 ? CyclePosition(c, step, period)
-                              : std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps)));
+  const double t = period > 0
+                       ? CyclePosition(c, step, period)
+                       : std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps)));
   return CosineBetween(base, c.min, t);
 }
 
@@ -47,7 +48,8 @@ double Rate(const ScheduleConfig& c, double base, int64_t step, int64_t steps, i
     case ScheduleKind::kStep:
       return base * std::pow(c.gamma, static_cast<double>(step / std::max<int64_t>(1, c.every.Steps(steps_per_epoch))));
     case ScheduleKind::kMultiStep: {
-      auto passed = std::count_if(c.at.begin(), c.at.end(), [&](const Extent& e) { return e.Steps(steps_per_epoch) <= step; });
+      auto passed =
+          std::count_if(c.at.begin(), c.at.end(), [&](const Extent& e) { return e.Steps(steps_per_epoch) <= step; });
       return base * std::pow(c.gamma, static_cast<double>(passed));
     }
     case ScheduleKind::kExponential: {
@@ -59,7 +61,8 @@ double Rate(const ScheduleConfig& c, double base, int64_t step, int64_t steps, i
     case ScheduleKind::kOneCycle:
       return OneCycle(c, base, step, steps);
     case ScheduleKind::kPolynomial: {
-      const double left = 1 - std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps)));
+      const double left =
+          1 - std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps)));
       return c.min + (base - c.min) * std::pow(left, c.power);
     }
     case ScheduleKind::kPlateau:
@@ -94,7 +97,8 @@ absl::Status CheckSchedule(const ScheduleConfig& c, double base_rate, const RunL
   }
   const int64_t warmup = c.warmup.Steps(run.steps_per_epoch);
   if (warmup >= run.steps) {
-    return MakeError(ErrorClass::kReq, "schedule: a warm-up of %d steps is as long as the run of %d steps", warmup, run.steps);
+    return MakeError(ErrorClass::kReq, "schedule: a warm-up of %d steps is as long as the run of %d steps", warmup,
+                     run.steps);
   }
   ATH_RETURN_IF_ERROR(CheckExtent("every", c.every, run));
   ATH_RETURN_IF_ERROR(CheckExtent("period", c.period, run));
@@ -112,7 +116,8 @@ double LearningRate(const ScheduleConfig& c, double base_rate, int64_t step, con
                     const PlateauState& plateau) {
   const int64_t warmup = c.warmup.Steps(run.steps_per_epoch);
   if (step < warmup) {
-    const double scale = c.warmup_start + (1 - c.warmup_start) * static_cast<double>(step) / static_cast<double>(warmup);
+    const double scale =
+        c.warmup_start + (1 - c.warmup_start) * static_cast<double>(step) / static_cast<double>(warmup);
     return scale * Rate(c, base_rate, 0, run.steps - warmup, run.steps_per_epoch, plateau);
   }
   return Rate(c, base_rate, step - warmup, run.steps - warmup, run.steps_per_epoch, plateau);

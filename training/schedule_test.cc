@@ -49,36 +49,41 @@ TEST(Schedule, ExponentialEqualsExponentialLR) {
 }
 
 TEST(Schedule, CosineEqualsCosineAnnealingLR) {
-  ExpectRates("cosine:min=1e-3", {0.1, 0.0983133284013, 0.0933682574873, 0.0855017856687, 0.07525, 0.0633115427326, 0.0505,
-                                  0.0376884572674, 0.02575, 0.0154982143313, 0.00763174251267, 0.00268667159869});
+  ExpectRates("cosine:min=1e-3",
+              {0.1, 0.0983133284013, 0.0933682574873, 0.0855017856687, 0.07525, 0.0633115427326, 0.0505,
+               0.0376884572674, 0.02575, 0.0154982143313, 0.00763174251267, 0.00268667159869});
 }
 
 TEST(Schedule, CosineWithAPeriodEqualsCosineAnnealingWarmRestarts) {
-  ExpectRates("cosine:min=1e-3,period=4,growth=2",
-              {0.1, 0.0855017856687, 0.0505, 0.0154982143313, 0.1, 0.0962320368593, 0.0855017856687, 0.0694428299021, 0.0505,
-               0.0315571700979, 0.0154982143313, 0.00476796314069, 0.1, 0.09904887138, 0.0962320368593, 0.091657745809});
+  ExpectRates(
+      "cosine:min=1e-3,period=4,growth=2",
+      {0.1, 0.0855017856687, 0.0505, 0.0154982143313, 0.1, 0.0962320368593, 0.0855017856687, 0.0694428299021, 0.0505,
+       0.0315571700979, 0.0154982143313, 0.00476796314069, 0.1, 0.09904887138, 0.0962320368593, 0.091657745809});
 }
 
 TEST(Schedule, PolynomialEqualsPolynomialLR) {
-  ExpectRates("polynomial:power=2", {0.1, 0.0840277777778, 0.0694444444444, 0.05625, 0.0444444444444, 0.0340277777778, 0.025,
-                                     0.0173611111111, 0.0111111111111, 0.00625, 0.00277777777778, 0.000694444444444});
+  ExpectRates("polynomial:power=2",
+              {0.1, 0.0840277777778, 0.0694444444444, 0.05625, 0.0444444444444, 0.0340277777778, 0.025, 0.0173611111111,
+               0.0111111111111, 0.00625, 0.00277777777778, 0.000694444444444});
 }
 
 TEST(Schedule, OneCycleEqualsOneCycleLR) {
-  ExpectRates("onecycle", {0.004, 0.034978965422, 0.0879285159122, 0.0994415435451, 0.0933012969841, 0.081174565395,
-                           0.0647378997695, 0.0462637102667, 0.0283060998209, 0.0133477530189, 0.00345669874254, 4e-07});
+  ExpectRates("onecycle",
+              {0.004, 0.034978965422, 0.0879285159122, 0.0994415435451, 0.0933012969841, 0.081174565395,
+               0.0647378997695, 0.0462637102667, 0.0283060998209, 0.0133477530189, 0.00345669874254, 4e-07});
   ExpectRates("onecycle:pct_start=0.25,anneal=linear,div_factor=10,final_div_factor=100",
               {0.01, 0.055, 0.1, 0.0889, 0.0778, 0.0667, 0.0556, 0.0445, 0.0334, 0.0223, 0.0112, 0.0001});
 }
 
 TEST(Schedule, WarmUpThenCosineEqualsSequentialLR) {
-  ExpectRates("cosine:min=1e-3,warmup=4", {0.001, 0.02575, 0.0505, 0.07525, 0.1, 0.0962320368593, 0.0855017856687,
-                                           0.0694428299021, 0.0505, 0.0315571700979, 0.0154982143313, 0.00476796314069});
+  ExpectRates("cosine:min=1e-3,warmup=4",
+              {0.001, 0.02575, 0.0505, 0.07525, 0.1, 0.0962320368593, 0.0855017856687, 0.0694428299021, 0.0505,
+               0.0315571700979, 0.0154982143313, 0.00476796314069});
 }
 
 TEST(Schedule, LengthsMayBeGivenInEpochs) {
-  ExpectRates("step:every=2epochs,warmup=0.5epochs,warmup_start=0.5", {0.05, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1,
-                                                                      0.01, 0.01}, 4);
+  ExpectRates("step:every=2epochs,warmup=0.5epochs,warmup_start=0.5",
+              {0.05, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01}, 4);
 }
 
 TEST(Schedule, ARateBeyondTheEndIsThatOfTheEnd) {
@@ -108,8 +113,8 @@ void ExpectPlateau(const std::string& text, const std::vector<double>& metrics, 
 TEST(Schedule, PlateauEqualsReduceLROnPlateau) {
   ExpectPlateau("plateau:factor=0.5,patience=2,cooldown=1,min=0.01",
                 {1, 0.9, 0.9, 0.89995, 0.9, 0.9, 0.9, 0.9, 0.5, 0.6, kNaN, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6},
-                {0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025, 0.0125, 0.0125,
-                 0.0125, 0.0125, 0.01});
+                {0.1,  0.1,   0.1,   0.1,   0.05,  0.05,   0.05,   0.05,   0.05,   0.05,
+                 0.05, 0.025, 0.025, 0.025, 0.025, 0.0125, 0.0125, 0.0125, 0.0125, 0.01});
   ExpectPlateau("plateau:mode=max,patience=1,threshold=0.01,threshold_mode=abs",
                 {0.1, 0.2, 0.2, 0.205, 0.2, 0.3, 0.3, 0.3, 0.31, 0.32, 0.32, 0.32},
                 {0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.001, 0.001, 0.001, 0.001, 0.0001});
@@ -129,16 +134,18 @@ TEST(Schedule, TextComesBackAsItWas) {
        {"constant", "constant:warmup=500", "step:every=30epochs", "multistep:at=30epochs/45.5epochs/1000,gamma=0.2",
         "exponential:every=1epochs,gamma=0.95", "cosine:min=1e-05,period=10,growth=2,warmup=0.5epochs,warmup_start=0",
         "onecycle:pct_start=0.25,div_factor=10,final_div_factor=100,anneal=linear", "polynomial:min=0.001,power=0.9",
-        "plateau:min=0.001,factor=0.3333333333333333,patience=3,threshold=0.01,threshold_mode=abs,cooldown=2,mode=max"}) {
+        "plateau:min=0.001,factor=0.3333333333333333,patience=3,threshold=0.01,threshold_mode=abs,cooldown=2,mode="
+        "max"}) {
     EXPECT_EQ(Parsed(FormatSchedule(Parsed(text))), Parsed(text)) << text;
   }
   EXPECT_EQ(FormatSchedule(Parsed("cosine : warmup = 500 , min=1e-5")), "cosine:min=1e-05,warmup=500");
 }
 
 TEST(Schedule, ErrorsListWhatThereIs) {
-  EXPECT_EQ(ErrorOf("cosin:min=0"),
-            "REQ: schedule \"cosin\" is not one of constant, step, multistep, exponential, cosine, onecycle, polynomial, "
-            "plateau");
+  EXPECT_EQ(
+      ErrorOf("cosin:min=0"),
+      "REQ: schedule \"cosin\" is not one of constant, step, multistep, exponential, cosine, onecycle, polynomial, "
+      "plateau");
   EXPECT_EQ(ErrorOf("cosine:gamma=1"),
             "REQ: schedule \"cosine\" has no setting \"gamma\"; it has min, period, growth, warmup, warmup_start");
   EXPECT_THAT(ErrorOf("step"), HasSubstr("needs every"));
@@ -163,8 +170,8 @@ TEST(Schedule, AScheduleThatDoesNotFitTheRunIsRefused) {
 
 TEST(Schedule, EveryScheduleIsDescribed) {
   const std::string text = DescribeSchedules();
-  for (const char* name : {"constant", "step:every=STEPS", "multistep:at=STEP/STEP", "exponential", "cosine:min=0,period=",
-                           "onecycle:pct_start=0.3", "polynomial", "plateau:", "warmup=0"}) {
+  for (const char* name : {"constant", "step:every=STEPS", "multistep:at=STEP/STEP", "exponential",
+                           "cosine:min=0,period=", "onecycle:pct_start=0.3", "polynomial", "plateau:", "warmup=0"}) {
     EXPECT_THAT(text, HasSubstr(name));
   }
 }

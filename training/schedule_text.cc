@@ -60,12 +60,33 @@ const std::vector<Setting>& Settings() {
       {"pct_start", {K::kOneCycle}, 0, 1, true, &Config::pct_start},
       {"div_factor", {K::kOneCycle}, 1, kHuge, true, &Config::div_factor},
       {"final_div_factor", {K::kOneCycle}, 0, kHuge, false, &Config::final_div_factor},
-      {"anneal", {K::kOneCycle}, 0, 0, true, nullptr, nullptr, nullptr, nullptr, &Config::linear_anneal, "cos", "linear"},
+      {"anneal",
+       {K::kOneCycle},
+       0,
+       0,
+       true,
+       nullptr,
+       nullptr,
+       nullptr,
+       nullptr,
+       &Config::linear_anneal,
+       "cos",
+       "linear"},
       {"power", {K::kPolynomial}, 0, 1000, true, &Config::power},
       {"factor", {K::kPlateau}, 0, 1, false, &Config::factor},
       {"patience", {K::kPlateau}, 0, kHuge, true, nullptr, &Config::patience},
       {"threshold", {K::kPlateau}, 0, kHuge, true, &Config::threshold},
-      {"threshold_mode", {K::kPlateau}, 0, 0, true, nullptr, nullptr, nullptr, nullptr, &Config::absolute_threshold, "rel",
+      {"threshold_mode",
+       {K::kPlateau},
+       0,
+       0,
+       true,
+       nullptr,
+       nullptr,
+       nullptr,
+       nullptr,
+       &Config::absolute_threshold,
+       "rel",
        "abs"},
       {"cooldown", {K::kPlateau}, 0, kHuge, true, nullptr, &Config::cooldown},
       {"mode", {K::kPlateau}, 0, 0, true, nullptr, nullptr, nullptr, nullptr, &Config::maximize, "min", "max"},
@@ -107,7 +128,7 @@ absl::Status BadValue(const KindRow& kind, const Setting& s, absl::string_view v
   if (s.choice != nullptr) {
     rule = absl::StrCat(s.when_false, " or ", s.when_true);
   } else {
-    rule = absl::StrCat(s.integer != nullptr                               ? "a whole number"
+    rule = absl::StrCat(s.integer != nullptr                          ? "a whole number"
                         : s.extent != nullptr || s.extents != nullptr ? "a number of steps, or of epochs (\"3epochs\")"
                                                                       : "a number",
                         s.closed ? " from " : " above ", s.lowest);
@@ -159,7 +180,8 @@ absl::Status ParseValue(const KindRow& kind, const Setting& s, absl::string_view
 absl::Status CheckRequired(const KindRow& kind, const Config& c) {
   const bool every = kind.kind == ScheduleKind::kStep || kind.kind == ScheduleKind::kExponential;
   if (every && c.every.amount == 0) {
-    return MakeError(ErrorClass::kReq, "schedule \"%s\" needs every, such as \"%s:every=30epochs\"", kind.name, kind.name);
+    return MakeError(ErrorClass::kReq, "schedule \"%s\" needs every, such as \"%s:every=30epochs\"", kind.name,
+                     kind.name);
   }
   if (kind.kind == ScheduleKind::kMultiStep && c.at.empty()) {
     return MakeError(ErrorClass::kReq, "schedule \"multistep\" needs at, such as \"multistep:at=30epochs/60epochs\"");
@@ -172,10 +194,12 @@ absl::Status CheckRequired(const KindRow& kind, const Config& c) {
 absl::StatusOr<ScheduleConfig> ParseSchedule(absl::string_view text) {
   const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
   const absl::string_view name = absl::StripAsciiWhitespace(parts.first);
-  const KindRow* row = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const KindRow& k) { return name == k.name; });
+  const KindRow* row =
+      std::find_if(std::begin(kKinds), std::end(kKinds), [&](const KindRow& k) { return name == k.name; });
   if (row == std::end(kKinds)) {
-    return MakeError(ErrorClass::kReq, "schedule \"%s\" is not one of %s", name,
-                     absl::StrJoin(kKinds, ", ", [](std::string* out, const KindRow& k) { absl::StrAppend(out, k.name); }));
+    return MakeError(
+        ErrorClass::kReq, "schedule \"%s\" is not one of %s", name,
+        absl::StrJoin(kKinds, ", ", [](std::string* out, const KindRow& k) { absl::StrAppend(out, k.name); }));
   }
   Config config;
   config.kind = row->kind;

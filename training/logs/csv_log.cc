@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<CsvLog>> CsvLog::Open(const std::string& path, st
       const bool good = i == 0 ? lines[0] == "step" || lines[0].substr(0, 5) == "step,"
                                : absl::SimpleAtoi(lines[i].substr(0, lines[i].find(',')), &step);
       if (!good) {
-        return MakeError(ErrorClass::kFormat, "%s line %d is not of a metrics log: it does not begin with a step", path, i + 1);
+        return MakeError(ErrorClass::kFormat, "%s line %d is not of a metrics log: it does not begin with a step", path,
+                         i + 1);
       }
       if (step <= *resumed_step) absl::StrAppend(&kept, lines[i], "\n");
     }

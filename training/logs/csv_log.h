@@ -13,8 +13,8 @@
 
 namespace athanor {
 
-// A tag that was not there before becomes a further column: the file is then written anew, old or new, with an empty cell
-// in the rows before.
+// A tag that was not there before becomes a further column: the file is then written anew, old or new, with an empty
+// cell in the rows before.
 class CsvLog : public MetricsLog {
  public:
   // With `resumed_step` rows of later steps and a torn last row are dropped; FORMAT error if the file is no such log.
@@ -27,8 +27,8 @@ class CsvLog : public MetricsLog {
   explicit CsvLog(AppendFile file) : file_(std::move(file)) {}
   absl::Status AddColumns();
   AppendFile file_;
-  std::vector<std::string> columns_;          // tags, in the order of the file
-  size_t written_columns_ = 0;                // of those, the ones that the file's head has
+  std::vector<std::string> columns_;                  // tags, in the order of the file
+  size_t written_columns_ = 0;                        // of those, the ones that the file's head has
   std::map<int64_t, std::map<size_t, double>> rows_;  // step -> column -> value
 };
 

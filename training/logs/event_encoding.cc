@@ -28,11 +28,14 @@ std::string LittleEndian(T value) {
   return out;
 }
 
-// Protocol buffer wire format: a key is field << 3 | type; types 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
+// Protocol buffer wire format: a key is field << 3 | type; types 0 varint, 1 eight bytes, 2 length and bytes, 5 four
+// bytes.
 class Message {
  public:
   Message& Varint(int field, uint64_t value) { return Key(field, 0).Raw(value); }
-  Message& Double(int field, double value) { return Key(field, 1).Append(LittleEndian(std::bit_cast<uint64_t>(value))); }
+  Message& Double(int field, double value) {
+    return Key(field, 1).Append(LittleEndian(std::bit_cast<uint64_t>(value)));
+  }
   Message& Float(int field, float value) { return Key(field, 5).Append(LittleEndian(std::bit_cast<uint32_t>(value))); }
   Message& Bytes(int field, absl::string_view bytes) { return Key(field, 2).Raw(bytes.size()).Append(bytes); }
   Message& PackedDoubles(int field, const std::vector<double>& values) {
@@ -115,14 +118,19 @@ std::string HistogramEvent(double wall_time, int64_t step, absl::string_view tag
   const std::vector<double>& limits = BucketLimits();
   std::vector<double> counts(limits.size(), 0);
   for (float v : values) {
-    if (std::isfinite(v)) ++counts[std::upper_bound(limits.begin(), limits.end(), static_cast<double>(v)) - limits.begin()];
+    if (std::isfinite(v))
+      ++counts[std::upper_bound(limits.begin(), limits.end(), static_cast<double>(v)) - limits.begin()];
   }
   // From the bucket before the first that is not empty (whose limit is the first one's lower end) to the last.
   size_t begin = 0, end = counts.size();
   while (begin + 1 < end && counts[begin + 1] == 0) ++begin;
   while (end > begin + 1 && counts[end - 1] == 0) --end;
   Message histogram;
-  histogram.Double(1, m.min).Double(2, m.max).Double(3, static_cast<double>(m.count)).Double(4, m.sum).Double(5, m.sum_squares);
+  histogram.Double(1, m.min)
+      .Double(2, m.max)
+      .Double(3, static_cast<double>(m.count))
+      .Double(4, m.sum)
+      .Double(5, m.sum_squares);
   if (m.count > 0) {
     histogram.PackedDoubles(6, {limits.begin() + begin, limits.begin() + end});
     histogram.PackedDoubles(7, {counts.begin() + begin, counts.begin() + end});

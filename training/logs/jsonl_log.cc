@@ -42,7 +42,8 @@ absl::StatusOr<std::unique_ptr<JsonlLog>> JsonlLog::Open(const std::string& path
       absl::string_view rest = lines[i];
       int64_t step = 0;
       if (!absl::ConsumePrefix(&rest, kStart) || !absl::SimpleAtoi(rest.substr(0, rest.find_first_of(",}")), &step)) {
-        return MakeError(ErrorClass::kFormat, "%s line %d is not of a metrics log: it does not begin with %s", path, i + 1, kStart);
+        return MakeError(ErrorClass::kFormat, "%s line %d is not of a metrics log: it does not begin with %s", path,
+                         i + 1, kStart);
       }
       if (step <= *resumed_step) absl::StrAppend(&kept, lines[i], "\n");
     }
@@ -68,8 +69,8 @@ void JsonlLog::Scalar(absl::string_view tag, int64_t step, double value) {
 void JsonlLog::Histogram(absl::string_view tag, int64_t step, absl::Span<const float> values) {
   const Moments m = MomentsOf(values);
   absl::StrAppend(&LineWith(tag, step), "{\"count\":", m.count, ",\"not_finite\":", m.not_finite);
-  absl::StrAppend(&lines_[step], ",\"min\":", JsonNumber(m.min), ",\"max\":", JsonNumber(m.max), ",\"mean\":",
-                  JsonNumber(m.mean()), ",\"std\":", JsonNumber(m.deviation()), "}");
+  absl::StrAppend(&lines_[step], ",\"min\":", JsonNumber(m.min), ",\"max\":", JsonNumber(m.max),
+                  ",\"mean\":", JsonNumber(m.mean()), ",\"std\":", JsonNumber(m.deviation()), "}");
 }
 
 absl::Status JsonlLog::Flush() {

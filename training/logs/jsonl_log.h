@@ -1,5 +1,5 @@
-// metrics.jsonl: an object a line: {"step":100,"time":1700000000.123,"train_loss":0.5,...}. A value that is not finite is
-// null. A histogram is {"count":..,"not_finite":..,"min":..,"max":..,"mean":..,"std":..}.
+// metrics.jsonl: an object a line: {"step":100,"time":1700000000.123,"train_loss":0.5,...}. A value that is not finite
+// is null. A histogram is {"count":..,"not_finite":..,"min":..,"max":..,"mean":..,"std":..}.
 #ifndef ATHANOR_TRAINING_LOGS_JSONL_LOG_H_
 #define ATHANOR_TRAINING_LOGS_JSONL_LOG_H_
 

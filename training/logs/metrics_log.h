@@ -14,10 +14,10 @@
 
 namespace athanor {
 
-// Values wait in memory until Flush writes them as whole lines or records, in one append. A process killed at any moment
-// thus leaves a file without halves (what a full disk cuts off is removed again). Flush after all values of a step, and
-// before the checkpoint of that step is written: a resumed run keeps the values up to its checkpoint's step, drops later
-// ones, and writes each of those again. One thread.
+// Values wait in memory until Flush writes them as whole lines or records, in one append. A process killed at any
+// moment thus leaves a file without halves (what a full disk cuts off is removed again). Flush after all values of a
+// step, and before the checkpoint of that step is written: a resumed run keeps the values up to its checkpoint's step,
+// drops later ones, and writes each of those again. One thread.
 class MetricsLog {
  public:
   virtual ~MetricsLog() = default;
@@ -29,8 +29,8 @@ class MetricsLog {
 };
 
 // The logs of `formats`, a list such as "csv,jsonl,tensorboard", as one. "" or "none": a log that keeps nothing. The
-// folder must exist. `resumed_step`: steps done when the run resumes; without it files of a former run are replaced (those
-// of TensorBoard removed). REQ error that lists the formats; PATH and FORMAT errors that name the file.
+// folder must exist. `resumed_step`: steps done when the run resumes; without it files of a former run are replaced
+// (those of TensorBoard removed). REQ error that lists the formats; PATH and FORMAT errors that name the file.
 absl::StatusOr<std::unique_ptr<MetricsLog>> OpenMetricsLogs(const std::string& folder, absl::string_view formats,
                                                             std::optional<int64_t> resumed_step);
 // The names that OpenMetricsLogs takes, checked without opening anything.

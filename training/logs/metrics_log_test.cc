@@ -11,11 +11,11 @@
 #include <fstream>
 #include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include <nlohmann/json.hpp>
 #include "training/logs/append_file.h"
 #include "training/logs/event_encoding.h"
 
@@ -52,7 +52,9 @@ class MetricsLogTest : public testing::Test {
     return std::string(OpenMetricsLogs(dir_.string(), formats, resumed).status().message());
   }
   std::string Csv() { return ReadAll(dir_ / "metrics.csv"); }
-  void Append(const char* file, const std::string& bytes) { std::ofstream(dir_ / file, std::ios::app | std::ios::binary) << bytes; }
+  void Append(const char* file, const std::string& bytes) {
+    std::ofstream(dir_ / file, std::ios::app | std::ios::binary) << bytes;
+  }
   std::vector<fs::path> EventFiles() {
     std::vector<fs::path> files;
     for (const auto& e : fs::directory_iterator(dir_)) {
@@ -209,9 +211,9 @@ TEST(EventEncoding, ChecksumIsCastagnolis) {
 
 TEST(EventEncoding, AScalarEventIsTheseBytes) {
   EXPECT_EQ(ScalarEvent(1.0, 300, "loss", 0.5f),
-            std::string("\x09\0\0\0\0\0\0\xf0\x3f"      // 1: wall_time = 1.0
-                        "\x10\xac\x02"                  // 2: step = 300
-                        "\x2a\x0d\x0a\x0b"              // 5: summary, 1: value
+            std::string("\x09\0\0\0\0\0\0\xf0\x3f"     // 1: wall_time = 1.0
+                        "\x10\xac\x02"                 // 2: step = 300
+                        "\x2a\x0d\x0a\x0b"             // 5: summary, 1: value
                         "\x0a\x04loss\x15\0\0\0\x3f",  // 1: tag, 2: simple_value
                         27));
 }
@@ -244,7 +246,8 @@ TEST_F(MetricsLogTest, TensorBoardFilesHoldScalarsAndHistograms) {
   ASSERT_EQ(limits.size(), counts.size());
   double total = 0, below = -std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < limits.size(); i += 8) {
-    const double limit = std::bit_cast<double>(Little(limits, i, 8)), count = std::bit_cast<double>(Little(counts, i, 8));
+    const double limit = std::bit_cast<double>(Little(limits, i, 8)),
+                 count = std::bit_cast<double>(Little(counts, i, 8));
     EXPECT_GT(limit, below);
     const auto here = std::count_if(values.begin(), values.end(), [&](float v) { return v >= below && v < limit; });
     EXPECT_EQ(count, here) << below << " .. " << limit;
@@ -294,7 +297,8 @@ TEST_F(MetricsLogTest, ErrorsNameTheFormatOrTheFile) {
   EXPECT_TRUE(CheckLogFormats("none").ok());
   fs::create_directories(dir_ / "metrics.csv");
   EXPECT_THAT(Error("csv"), AllOf(StartsWith("PATH: "), HasSubstr("metrics.csv")));
-  EXPECT_THAT(std::string(OpenMetricsLogs((dir_ / "none").string(), "tensorboard", {}).status().message()), StartsWith("PATH: "));
+  EXPECT_THAT(std::string(OpenMetricsLogs((dir_ / "none").string(), "tensorboard", {}).status().message()),
+              StartsWith("PATH: "));
 }
 
 TEST_F(MetricsLogTest, NoFormatKeepsNothing) {

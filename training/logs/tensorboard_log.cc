@@ -42,14 +42,15 @@ absl::StatusOr<std::vector<fs::path>> EventFiles(const std::string& folder) {
 std::string Tag(absl::string_view tag) {
   std::string out(tag);
   if (IsPrintableUtf8(tag)) return out;
-  std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return out;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TensorBoardLog>> TensorBoardLog::Open(const std::string& folder,
-                                                                    std::optional<int64_t> resumed_step) {
+                                                                     std::optional<int64_t> resumed_step) {
   ATH_ASSIGN_OR_RETURN(const std::vector<fs::path> files, EventFiles(folder));
   int64_t time = absl::ToUnixSeconds(absl::Now());
   for (const fs::path& file : files) {

@@ -15,7 +15,8 @@ class TensorBoardLog : public MetricsLog {
  public:
   // A new file in `folder`, whose name sorts behind those there. A resumed run begins it with a note that makes
   // TensorBoard drop what earlier files have of later steps; a new run removes the earlier files.
-  static absl::StatusOr<std::unique_ptr<TensorBoardLog>> Open(const std::string& folder, std::optional<int64_t> resumed_step);
+  static absl::StatusOr<std::unique_ptr<TensorBoardLog>> Open(const std::string& folder,
+                                                              std::optional<int64_t> resumed_step);
   void Scalar(absl::string_view tag, int64_t step, double value) override;
   void Histogram(absl::string_view tag, int64_t step, absl::Span<const float> values) override;
   absl::Status Flush() override;
