@@ -40,17 +40,17 @@ class Run:
             if line.startswith("peak memory"):
                 break
         if not resume:
-            self.adapt_delay()
+            self.adapt_delay(process)
         time.sleep(generator.uniform(0, self.delay))
         if process.poll() is not None:
             sys.exit(f"the training ended by itself: {process.returncode} {process.stderr.read()}")
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
-    def adapt_delay(self):
+    def adapt_delay(self, process):
         """On a slow machine the moments lie further apart: three checkpoints may be written meanwhile."""
         start = time.time()
-        while not (self.folder / "run/last.ckpt").exists() and time.time() - start < 120:
+        while not (self.folder / "run/last.ckpt").exists() and process.poll() is None and time.time() - start < 120:
             time.sleep(0.005)
         self.delay = max(self.delay, 3 * (time.time() - start))
 
