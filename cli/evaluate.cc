@@ -4,16 +4,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/data_flags.h"
 #include "cli/model_file.h"
-#include "cli/samples.h"
+#include "cli/train_setup.h"
+#include "runtime/core/file.h"
 #include "training/evaluation.h"
 
 namespace athanor {
 namespace {
 
 struct Flags {
-  std::string path, data = "mnist", set = "test";
+  std::string path, set = "test";
+  DataSpec data;
   int64_t batch = 64, loader_threads = 1;
+  uint64_t seed = 1;
   int threads = 0, top = 5;
 };
 
@@ -21,10 +25,14 @@ std::string ModelPathOf(const std::string& path) {
   return std::filesystem::is_directory(path) ? absl::StrCat(path, "/model.ath") : path;
 }
 
-absl::StatusOr<std::shared_ptr<const SampleSource>> ChooseSet(const Flags& flags, const Samples& data) {
-  if (flags.set == "train") return data.train;
-  if (flags.set == "test") return data.test;
-  return MakeError(ErrorClass::kReq, "data set \"%s\" has no set \"%s\"; there are train, test", data.name, flags.set);
+absl::StatusOr<std::shared_ptr<const SampleSource>> ChooseSet(const Flags& flags, const OpenedData& data) {
+  std::shared_ptr<const SampleSource> chosen;
+  if (flags.set == "train") chosen = data.train_plain;
+  if (flags.set == "validation") chosen = data.validation;
+  if (flags.set == "test") chosen = data.test;
+  if (chosen != nullptr) return chosen;
+  return MakeError(ErrorClass::kReq, "data set \"%s\" has no set \"%s\"; there are train%s%s", data.name, flags.set,
+                   data.validation != nullptr ? ", validation" : "", data.test != nullptr ? ", test" : "");
 }
 
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const Flags& flags, const Graph& model, const SampleSource& set,
@@ -49,12 +57,16 @@ void PrintClasses(const Flags& flags, const Graph& model, const ClassificationMe
   std::printf("%s\n%s", m.confusion().MatrixText(names).c_str(), m.confusion().ReportText(names).c_str());
 }
 
-absl::StatusOr<int> Evaluate(const Flags& flags) {
+absl::StatusOr<int> Evaluate(Flags flags) {
   if (flags.batch < 1) return MakeError(ErrorClass::kReq, "batch = %d is below 1", flags.batch);
   if (flags.top < 1) return MakeError(ErrorClass::kReq, "top = %d is below 1", flags.top);
   ATH_ASSIGN_OR_RETURN(Graph model, LoadModel(ModelPathOf(flags.path), /*seed=*/1));
   ATH_ASSIGN_OR_RETURN(Task task, TaskOf(model));
-  ATH_ASSIGN_OR_RETURN(Samples data, LoadSamples(flags.data));
+  flags.data.seed = flags.seed;
+  if (task == Task::kClassification || task == Task::kRegression) {
+    ATH_ASSIGN_OR_RETURN(flags.data.normalize, NormalizeFlagOf(model.metadata));
+  }
+  ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags.data));
   ATH_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> set, ChooseSet(flags, data));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<StepRunner> runner, MakeRunner(flags, model, *set, data.name));
   EvaluationOptions options{flags.batch, flags.loader_threads, {}};
@@ -75,15 +87,17 @@ void AddEvaluate(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
   CLI::App* sub = app.add_subcommand("evaluate", "Measure a trained model on a data set: loss, accuracy, confusion matrix");
   sub->add_option("model", flags->path, "model (.ath), or the folder of a run")->required();
-  sub->add_option("--data", flags->data, "mnist (the sample inside the program), or a folder with the four IDX files of MNIST")
-      ->capture_default_str();
-  sub->add_option("--set", flags->set, "test or train")->capture_default_str();
+  AddDataOptions(sub, &flags->data);
+  sub->add_option("--set", flags->set, "test, validation or train")->capture_default_str();
   sub->add_option("--batch", flags->batch, "samples at a time")->capture_default_str();
   sub->add_option("--top", flags->top, "a prediction counts as right if it is among so many likeliest ones")
       ->capture_default_str();
+  sub->add_option("--seed", flags->seed, "of the choice that --val-split makes")->capture_default_str();
   sub->add_option("--threads", flags->threads, "0: all CPUs that this process may use")->capture_default_str();
   sub->add_option("--loader-threads", flags->loader_threads, "threads that read samples")->capture_default_str();
-  sub->footer("Example: athanor evaluate runs/lenet5 --data mnist");
+  sub->footer(
+      "Inputs are normalised as the model was trained.\n"
+      "Example: athanor evaluate runs/lenet5 --data mnist");
   sub->callback([flags, action] { *action = [flags] { return Evaluate(*flags); }; });
 }
 

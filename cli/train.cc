@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
+#include "cli/data_flags.h"
 #include "cli/diagnose_steps.h"
 #include "cli/model_flags.h"
 #include "cli/tables.h"
@@ -36,14 +37,15 @@ void CatchSignals() {
 }
 
 struct Flags {
-  ModelOptions network;
-  std::string model, data = "mnist", progress = "auto", config_file, from, logs = "csv,jsonl";
+  std::string model, progress = "auto", config_file, from, logs = "csv,jsonl";
   int64_t log_every = 10;
   int64_t diagnose = 0;
+  DataSpec data;
+  ModelOptions network;
   TrainFlags train;
 };
 
-void PrintStart(const Graph& model, const Trainer& trainer, const Samples& data, const TrainConfig& config) {
+void PrintStart(const Graph& model, const Trainer& trainer, const OpenedData& data, const TrainConfig& config) {
   std::printf("%s\n%s\n", LayerTable(model, "train").c_str(), DataText(data).c_str());
   const Target& target = trainer.plan().target;
   std::printf("plan: batch %lld, %s, learning rate %g, seed %llu, %d threads, %s, oneDNN %s\n",
@@ -81,17 +83,18 @@ absl::Status PrintDigest(Trainer& trainer, const SampleSource& test) {
   return absl::OkStatus();
 }
 
-absl::Status PrintResults(Trainer& trainer, const Samples& data, const TrainConfig& config, int64_t steps) {
+absl::Status PrintResults(Trainer& trainer, const OpenedData& data, const TrainConfig& config, int64_t steps) {
+  const std::shared_ptr<const SampleSource> set = data.test != nullptr ? data.test : data.validation;
+  const char* name = data.test != nullptr ? "test" : "validation";
   const Task task = trainer.task();
-  ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, trainer.Evaluate(data.test));
-  if (task == Task::kClassification) {
-    std::printf("test accuracy %.2f %%, loss %.4f", 100 * m.accuracy(), m.loss());
-  } else {
-    std::printf("test loss %.4f%s", m.loss(), MetricsText(task, m).c_str());
+  if (set != nullptr) {
+    ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, trainer.Evaluate(set));
+    std::string text = absl::StrFormat("%s loss %.4f%s", name, m.loss(), MetricsText(task, m));
+    if (task == Task::kClassification) text = absl::StrFormat("%s accuracy %.2f %%, loss %.4f", name, 100 * m.accuracy(), m.loss());
+    std::printf("%s, after %lld steps\n", text.c_str(), static_cast<long long>(steps));
   }
-  std::printf(", after %lld steps\n", static_cast<long long>(steps));
   if (config.out.empty()) return absl::OkStatus();
-  if (task == Task::kClassification) ATH_RETURN_IF_ERROR(PrintDigest(trainer, *data.test));
+  if (set != nullptr && task == Task::kClassification) ATH_RETURN_IF_ERROR(PrintDigest(trainer, *set));
   std::printf("wrote %s/model.ath, model.plan and last.ckpt\n", config.out.c_str());
   return absl::OkStatus();
 }
@@ -104,12 +107,13 @@ absl::StatusOr<TrainConfig> Configure(Flags* flags, CLI::App* sub) {
   ATH_RETURN_IF_ERROR(CheckLogFormats(flags->logs));
   if (flags->log_every < 1) return MakeError(ErrorClass::kReq, "log-every = %d is below 1", flags->log_every);
   config.run_config = EffectiveConfig(*sub, {"resume"});
+  flags->data.seed = config.seed;
   // An unwritable folder is found before the data is read and anything is computed.
   if (!config.out.empty()) ATH_RETURN_IF_ERROR(ProbeWritableDir(config.out));
   return config;
 }
 
-absl::StatusOr<Graph> MakeModel(const Flags& flags, const Samples& data) {
+absl::StatusOr<Graph> MakeModel(const Flags& flags, const OpenedData& data) {
   ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, flags.network, data));
   // A run that goes on has its weights from the checkpoint.
   if (flags.from.empty() || flags.train.config.resume) return model;
@@ -143,7 +147,7 @@ absl::Status Diagnose(const Graph& model, const std::shared_ptr<const SampleSour
 absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
   ATH_ASSIGN_OR_RETURN(TrainConfig config, Configure(flags.get(), sub));
   ATH_ASSIGN_OR_RETURN(ProgressMode mode, ParseProgressMode(flags->progress));
-  ATH_ASSIGN_OR_RETURN(Samples data, LoadSamples(flags->data));
+  ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags->data));
   ATH_ASSIGN_OR_RETURN(Graph model, MakeModel(*flags, data));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> trainer, Trainer::Create(model, SourcesOf(data), config));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<MetricsLog> log, OpenLogs(*flags, config, *trainer));
@@ -180,16 +184,13 @@ void AddTrain(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
   CLI::App* sub = app.add_subcommand("train", "Train a network on a data set");
   sub->add_option("model", flags->model, "name of the network (see `athanor models`), or a model file (.ath)");
-  sub->add_option("--data", flags->data,
-                  "mnist (the sample inside the program: 10,000 training and 2,000 test images), or a folder with the "
-                  "four IDX files of MNIST or a set of the same form, plain or .gz")
-      ->capture_default_str();
   AddTrainOptions(sub, &flags->train);
   sub->add_option("--diagnose", flags->diagnose,
                   "first train a copy for so many steps and say what they show: vanishing, exploding, dead layers; 0: none")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->capture_default_str()
       ->group("Reports");
+  AddDataOptions(sub, &flags->data);
   AddModelOptions(sub, &flags->network);
   sub->add_option("--from", flags->from,
                   "weights to begin with: a model (.ath), a checkpoint (.ckpt) or the folder of a run. Tensors are matched "

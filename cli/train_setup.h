@@ -4,23 +4,26 @@
 
 #include <string>
 
-#include "cli/samples.h"
 #include "compiler/graph/graph.h"
+#include "data/open_data.h"
 #include "models/models.h"
 #include "training/trainer.h"
 
 namespace athanor {
 
-// A network of the zoo by its name, of the data's sizes and classes where the options do not say; or the model of a file
-// (.ath) with its weights, whose form is settled. The metadata say how the data was prepared and its classes. REQ error
-// without a name; errors of BuildModel and ReadModel.
-absl::StatusOr<Graph> MakeTrainModel(const std::string& name_or_path, ModelOptions options, const Samples& samples);
+// A network of the zoo by its name, or the model of a file (.ath) with its weights. Where the options do not say, the number
+// of classes and the input's sizes are the data's. The metadata say how the data was prepared, its classes or its
+// characters, and the task. Errors of BuildModel and ReadModel.
+absl::StatusOr<Graph> MakeTrainModel(const std::string& name_or_path, ModelOptions options, const OpenedData& data);
 
 // The samples that a trainer takes.
-TrainingData SourcesOf(const Samples& samples);
+TrainingData SourcesOf(const OpenedData& data);
 
 // "data: mnist, 10,000 training and 2,000 test samples, 10 classes".
-std::string DataText(const Samples& samples);
+std::string DataText(const OpenedData& data);
+
+// The normalization of a model's metadata as the flag --normalize takes it.
+absl::StatusOr<std::string> NormalizeFlagOf(const Attributes& metadata);
 
 }  // namespace athanor
 

@@ -70,7 +70,7 @@ TEST_F(TrainTest, EvaluateGivesTheRunsNumbersAndMore) {
   const std::string accuracy = train.out.substr(train.out.find("test accuracy ") + 5, 16);
   EXPECT_THAT(o.out, AllOf(HasSubstr(accuracy), HasSubstr("top 5"), HasSubstr("precision"), HasSubstr("2000 samples")));
   EXPECT_EQ(Run("evaluate run/model.ath --set train").code, 0);
-  ExpectUsageError(Run("evaluate run --set holiday"), "holiday");
+  ExpectUsageError(Run("evaluate run --set validation"), "has no set \"validation\"");
   ExpectUsageError(Run("evaluate missing.ath"), "missing.ath");
   ExpectUsageError(Run("evaluate run --batch 0"), "batch");
 }

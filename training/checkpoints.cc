@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr absl::string_view kPrefix = "step-", kSuffix = ".ckpt", kTemporary = ".ckpt.tmp-";
+constexpr absl::string_view kPrefix = "step-", kSuffix = ".ckpt", kTemporary = ".tmp-";
 
 std::vector<std::string> FilesIn(const std::string& folder) {
   std::vector<std::string> names;
