@@ -18,18 +18,10 @@ struct Kind {
   Initializer init;
 };
 
-double Norm(absl::Span<const float> values) {
-  double sum = 0;
-  for (float v : values) sum += static_cast<double>(v) * v;
-  return std::sqrt(sum);
-}
-
 // Of the weights of each layer, for the first batch.
 absl::StatusOr<std::vector<double>> GradientNorms(const MlpSpec& spec, const Samples& samples) {
   ATH_ASSIGN_OR_RETURN(auto learner, Learner::Create(MlpClassifier(spec), {.batch = 100, .gradients = true}));
-  std::vector<int64_t> rows(100);
-  for (int64_t i = 0; i < 100; ++i) rows[i] = i;
-  ATH_RETURN_IF_ERROR(learner->Step(samples, rows, 0).status());
+  ATH_RETURN_IF_ERROR(learner->Step(samples, FirstRows(100), 0).status());
   std::vector<double> norms;
   for (size_t layer = 1; layer <= spec.hidden.size(); ++layer) {
     ATH_ASSIGN_OR_RETURN(auto gradient, learner->TrainOutput(absl::StrCat("grad:fc", layer, ".weight")));

@@ -16,9 +16,7 @@ absl::StatusOr<std::vector<double>> Sizes(Learner& learner, const Samples& sampl
   std::vector<double> sizes;
   for (size_t layer = 1; layer <= kLayers; ++layer) {
     ATH_ASSIGN_OR_RETURN(auto h, learner.Output(absl::StrCat("h", layer)));
-    double sum = 0;
-    for (float v : h) sum += static_cast<double>(v) * v;
-    sizes.push_back(std::sqrt(sum / static_cast<double>(h.size())));
+    sizes.push_back(Norm(h) / std::sqrt(static_cast<double>(h.size())));
   }
   return sizes;
 }

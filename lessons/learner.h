@@ -23,6 +23,11 @@ struct Samples {
   int64_t size() const { return x.shape()[0]; }
 };
 
+// 0, 1, .. count - 1.
+std::vector<int64_t> FirstRows(int64_t count);
+// The root of the sum of the squares.
+double Norm(absl::Span<const float> values);
+
 struct Digits {
   Samples train, test;  // x u8 [n,784], target s32 [n], scale 1 / 255
   std::string name;     // of the data set

@@ -46,8 +46,7 @@ absl::Status Fit(const Line& line, const std::string& output, const std::string&
                  Rows* rows) {
   ATH_ASSIGN_OR_RETURN(auto learner,
                        Learner::Create(Regression(output, loss), {.batch = kPoints, .infer_batch = kPoints, .seed = 3}));
-  std::vector<int64_t> all(kPoints);
-  for (int64_t i = 0; i < kPoints; ++i) all[i] = i;
+  const std::vector<int64_t> all = FirstRows(kPoints);
   for (int step = 0; step < steps; ++step) {
     // A constant rate would leave MAE, whose slope does not shrink, stepping to and fro.
     const double lr = 0.2 * (1 - static_cast<double>(step) / steps);
