@@ -140,7 +140,8 @@ absl::Status CompareSteps(const std::vector<Differences>& kinds, const DoubleTen
             .y_label = "relative error",
             .log_x = true,
             .log_y = true};
-  std::vector<std::vector<std::string>> rows = {{"differences", "least error", "at h", "error at h = 0.1", "at h = 1e-12"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"differences", "least error", "at h", "error at h = 0.1", "at h = 1e-12"}};
   for (const Differences& kind : kinds) {
     ATH_ASSIGN_OR_RETURN(Curve curve, ErrorCurve(kind, weight, exact));
     const size_t best = std::min_element(curve.y.begin(), curve.y.end()) - curve.y.begin();
@@ -152,7 +153,8 @@ absl::Status CompareSteps(const std::vector<Differences>& kinds, const DoubleTen
     result->figures[absl::StrCat("large_h.", kind.name)] = curve.y.back();
     plot.curves.push_back(curve);
   }
-  absl::StrAppend(&result->text, "20-16-4 with tanh; the weights of the first layer against backpropagation in double\n\n",
+  absl::StrAppend(&result->text,
+                  "20-16-4 with tanh; the weights of the first layer against backpropagation in double\n\n",
                   FormatColumns(rows));
   result->plots.push_back(plot);
   return absl::OkStatus();
@@ -178,10 +180,9 @@ absl::Status Accuracy(LessonResult* result) {
     ATH_ASSIGN_OR_RETURN(TensorView loss, plan.session->Output(plan.entry, "loss"));
     return loss.as<float>()[0];
   };
-  ATH_RETURN_IF_ERROR(CompareSteps({{"forward, double", in_double, false},
-                                    {"central, double", in_double, true},
-                                    {"central, float", in_float, true}},
-                                   weight, exact, result));
+  ATH_RETURN_IF_ERROR(CompareSteps(
+      {{"forward, double", in_double, false}, {"central, double", in_double, true}, {"central, float", in_float, true}},
+      weight, exact, result));
   ATH_ASSIGN_OR_RETURN(double error, BackpropagationError(model, exact));
   result->figures["backpropagation"] = error;
   absl::StrAppend(&result->text, absl::StrFormat("\nbackpropagation in float: error %.1e\n", error));
@@ -219,11 +220,12 @@ absl::Status Cost(int runs, LessonResult* result) {
     const int64_t weights = 784 * hidden + hidden + hidden * 10 + 10;
     const double numeric = 2.0 * static_cast<double>(weights) * seconds[0];
     result->figures[absl::StrCat("times.", hidden)] = numeric / seconds[1];
-    rows.push_back({absl::StrCat("784-", hidden, "-10"), absl::StrCat(weights), absl::StrFormat("%.0f", 1e6 * seconds[0]),
-                    absl::StrFormat("%.0f", 1e6 * seconds[1]), absl::StrFormat("%.2f", numeric),
-                    absl::StrFormat("%.0f", numeric / seconds[1])});
+    rows.push_back({absl::StrCat("784-", hidden, "-10"), absl::StrCat(weights),
+                    absl::StrFormat("%.0f", 1e6 * seconds[0]), absl::StrFormat("%.0f", 1e6 * seconds[1]),
+                    absl::StrFormat("%.2f", numeric), absl::StrFormat("%.0f", numeric / seconds[1])});
   }
-  absl::StrAppend(&result->text, "\nthe time of all gradients for a batch of 32, one thread (computed from one pass)\n\n",
+  absl::StrAppend(&result->text,
+                  "\nthe time of all gradients for a batch of 32, one thread (computed from one pass)\n\n",
                   FormatColumns(rows));
   return absl::OkStatus();
 }

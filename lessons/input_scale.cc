@@ -33,8 +33,9 @@ absl::StatusOr<LessonResult> InputScaleLesson(const LessonOptions& options) {
   LessonResult result;
   result.plots.push_back(
       {.title = "Sigmoids fed with 0 .. 1 and with 0 .. 255", .x_label = "epoch", .y_label = "test accuracy, %"});
-  std::vector<std::vector<std::string>> rows = {{"inputs", "learning rate", "saturated at the start", "slope at the sums",
-                                                 "accuracy after 1 epoch", absl::StrCat("after ", epochs)}};
+  std::vector<std::vector<std::string>> rows = {{"inputs", "learning rate", "saturated at the start",
+                                                 "slope at the sums", "accuracy after 1 epoch",
+                                                 absl::StrCat("after ", epochs)}};
   for (float scale : {1.0f / 255, 1.0f}) {
     digits.train.scale = digits.test.scale = scale;
     const std::string inputs = scale == 1 ? "0 .. 255" : "0 .. 1";

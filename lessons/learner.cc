@@ -71,10 +71,8 @@ absl::StatusOr<Digits> LoadDigits(const LessonOptions& options, int64_t train, i
 Var MlpLogits(GraphBuilder& b, Var x, const MlpSpec& spec, std::vector<NamedVar>* activations) {
   const Initializer bias_init = spec.weight_init.kind.empty() ? Initializer{} : Initializer{"zeros", {}};
   auto layer = [&](Var in, int64_t units, size_t i) {
-    return b.FullyConnected(in, {.units = units,
-                                 .name = absl::StrCat("fc", i),
-                                 .weight_init = spec.weight_init,
-                                 .bias_init = bias_init});
+    return b.FullyConnected(
+        in, {.units = units, .name = absl::StrCat("fc", i), .weight_init = spec.weight_init, .bias_init = bias_init});
   };
   Var h = x;
   for (size_t i = 1; i <= spec.hidden.size(); ++i) {

@@ -51,10 +51,10 @@ absl::StatusOr<Graph> MlpClassifier(const MlpSpec& spec);
 struct LearnerOptions {
   OptimizerSpec optimizer = {"SGD", {}};
   int64_t batch = 50;
-  int64_t samples = 0;       // of an epoch: when the batch does not divide it, a smaller last batch is prepared too
+  int64_t samples = 0;  // of an epoch: when the batch does not divide it, a smaller last batch is prepared too
   int64_t infer_batch = 500;
-  uint64_t seed = 1;         // of the weights, the order of the samples and dropout
-  bool gradients = false;    // the train entry also gives "grad:<parameter>"
+  uint64_t seed = 1;       // of the weights, the order of the samples and dropout
+  bool gradients = false;  // the train entry also gives "grad:<parameter>"
 };
 
 struct Score {
