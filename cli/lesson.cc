@@ -41,8 +41,8 @@ absl::StatusOr<int> RunLesson(const Flags& flags) {
 
 void AddLesson(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* sub = app.add_subcommand(
-      "lesson", "Show what textbooks claim of neural networks by running it, in a minute or less");
+  CLI::App* sub =
+      app.add_subcommand("lesson", "Show what textbooks claim of neural networks by running it, in a minute or less");
   sub->add_option("name", flags->name, "the lesson; without it, all are listed");
   sub->add_option("--out", flags->out, "folder for its charts (SVG)");
   sub->add_option("--data", flags->data, "folder with MNIST's IDX files in place of the 10,000 digits in the binary");

@@ -35,8 +35,8 @@ absl::StatusOr<LessonResult> BatchNormLesson(const LessonOptions& options) {
   result.plots.push_back({.title = "Three layers of 100 sigmoids, with and without batch normalisation",
                           .x_label = "epoch",
                           .y_label = "test accuracy, %"});
-  std::vector<std::vector<std::string>> rows = {{"learning rate", "without: epoch 1", absl::StrCat("epoch ", epochs), "best",
-                                                 "with: epoch 1", absl::StrCat("epoch ", epochs), "best"}};
+  std::vector<std::vector<std::string>> rows = {{"learning rate", "without: epoch 1", absl::StrCat("epoch ", epochs),
+                                                 "best", "with: epoch 1", absl::StrCat("epoch ", epochs), "best"}};
   for (double lr : {0.01, 0.1, 1.0, 10.0}) {
     std::vector<std::string> row = {absl::StrFormat("%g", lr)};
     for (bool on : {false, true}) {

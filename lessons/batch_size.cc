@@ -26,9 +26,10 @@ absl::StatusOr<LessonResult> BatchSizeLesson(const LessonOptions& options) {
                           .title = absl::StrFormat("Small and large batches, %d samples", n),
                           .x_label = "epoch",
                           .y_label = "test accuracy, %"});
-  std::vector<std::vector<std::string>> rows = {
-      {"batch", "learning rate", "updates an epoch", "accuracy after 1 epoch", absl::StrCat("after ", epochs), "s an epoch"}};
-  for (const Run& run : {Run{"batch 32", 32, 0.1}, {absl::StrCat("batch ", large), large, 0.1},
+  std::vector<std::vector<std::string>> rows = {{"batch", "learning rate", "updates an epoch", "accuracy after 1 epoch",
+                                                 absl::StrCat("after ", epochs), "s an epoch"}};
+  for (const Run& run : {Run{"batch 32", 32, 0.1},
+                         {absl::StrCat("batch ", large), large, 0.1},
                          {absl::StrCat("batch ", large, ", rate 1"), large, 1}}) {
     ATH_ASSIGN_OR_RETURN(auto learner,
                          Learner::Create(MlpClassifier({.hidden = {100}}), {.batch = run.batch, .samples = n}));
@@ -48,8 +49,8 @@ absl::StatusOr<LessonResult> BatchSizeLesson(const LessonOptions& options) {
                     absl::StrFormat("%.2f", seconds)});
     result.plots[0].curves.push_back(CountedCurve(run.name, accuracy));
   }
-  result.text = absl::StrFormat("784-100-10 with ReLU, SGD, %s: %d training samples\n\n%s", digits.name, n,
-                                FormatColumns(rows));
+  result.text =
+      absl::StrFormat("784-100-10 with ReLU, SGD, %s: %d training samples\n\n%s", digits.name, n, FormatColumns(rows));
   return result;
 }
 

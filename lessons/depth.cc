@@ -18,18 +18,10 @@ struct Kind {
   Initializer init;
 };
 
-double Norm(absl::Span<const float> values) {
-  double sum = 0;
-  for (float v : values) sum += static_cast<double>(v) * v;
-  return std::sqrt(sum);
-}
-
 // Of the weights of each layer, for the first batch.
 absl::StatusOr<std::vector<double>> GradientNorms(const MlpSpec& spec, const Samples& samples) {
   ATH_ASSIGN_OR_RETURN(auto learner, Learner::Create(MlpClassifier(spec), {.batch = 100, .gradients = true}));
-  std::vector<int64_t> rows(100);
-  for (int64_t i = 0; i < 100; ++i) rows[i] = i;
-  ATH_RETURN_IF_ERROR(learner->Step(samples, rows, 0).status());
+  ATH_RETURN_IF_ERROR(learner->Step(samples, FirstRows(100), 0).status());
   std::vector<double> norms;
   for (size_t layer = 1; layer <= spec.hidden.size(); ++layer) {
     ATH_ASSIGN_OR_RETURN(auto gradient, learner->TrainOutput(absl::StrCat("grad:fc", layer, ".weight")));
@@ -56,9 +48,11 @@ absl::Status CompareDepths(const Digits& digits, int epochs, LessonResult* resul
             .x_label = "layer",
             .y_label = "norm of the gradient",
             .log_y = true};
-  Rows rows = {{"network", "layer 1", "layer 10", "layer 20", "first / last", absl::StrCat("accuracy, ", epochs, " epochs")}};
+  Rows rows = {
+      {"network", "layer 1", "layer 10", "layer 20", "first / last", absl::StrCat("accuracy, ", epochs, " epochs")}};
   for (const Kind& kind : kinds) {
-    const MlpSpec spec{.hidden = std::vector<int64_t>(kLayers, 64), .activation = kind.activation, .weight_init = kind.init};
+    const MlpSpec spec{
+        .hidden = std::vector<int64_t>(kLayers, 64), .activation = kind.activation, .weight_init = kind.init};
     ATH_ASSIGN_OR_RETURN(std::vector<double> norms, GradientNorms(spec, digits.train));
     ATH_ASSIGN_OR_RETURN(Score score, TrainFor(spec, digits, 0.05, epochs));
     rows.push_back({kind.name, absl::StrFormat("%.2g", norms[0]), absl::StrFormat("%.2g", norms[9]),
@@ -80,9 +74,7 @@ struct Dead {
   double accuracy = 0;
 };
 
-std::string ShareText(double share) {
-  return std::isnan(share) ? "diverged" : absl::StrFormat("%.1f %%", 100 * share);
-}
+std::string ShareText(double share) { return std::isnan(share) ? "diverged" : absl::StrFormat("%.1f %%", 100 * share); }
 
 // A unit is dead when it is above zero for none of the test digits.
 absl::StatusOr<Dead> CountDead(const char* activation, const Digits& digits, double lr, int epochs) {
@@ -122,13 +114,12 @@ absl::Status CompareDead(const Digits& digits, int epochs, LessonResult* result)
       curve->x.push_back(lr);
       curve->y.push_back(100 * dead.share);
     }
-    rows.push_back({absl::StrFormat("%g", lr), ShareText(a.share),
-                    absl::StrFormat("%.2f %%", 100 * a.accuracy), ShareText(b.share),
-                    absl::StrFormat("%.2f %%", 100 * b.accuracy)});
+    rows.push_back({absl::StrFormat("%g", lr), ShareText(a.share), absl::StrFormat("%.2f %%", 100 * a.accuracy),
+                    ShareText(b.share), absl::StrFormat("%.2f %%", 100 * b.accuracy)});
     result->figures[absl::StrFormat("dead.%g", lr)] = a.share;
   }
-  absl::StrAppend(&result->text, "\ndead units after ", epochs, " epochs of SGD, 784-100-100-10 with ReLU, He's start\n\n",
-                  FormatColumns(rows));
+  absl::StrAppend(&result->text, "\ndead units after ", epochs,
+                  " epochs of SGD, 784-100-100-10 with ReLU, He's start\n\n", FormatColumns(rows));
   plot.curves = {relu, leaky};
   result->plots.push_back(plot);
   return absl::OkStatus();

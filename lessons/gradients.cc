@@ -101,6 +101,65 @@ absl::StatusOr<FloatPlan> InFloat(const Graph& model, const std::map<std::string
   return result;
 }
 
+struct Differences {
+  const char* name;
+  const LossOf& loss;
+  bool central;
+};
+
+// The error at steps from 10^-12 to 10^-1.
+absl::StatusOr<Curve> ErrorCurve(const Differences& kind, const DoubleTensor& weight, const DoubleTensor& exact) {
+  Curve curve{kind.name, {}, {}};
+  for (double exponent = -12; exponent <= -0.99; exponent += 0.5) {
+    ATH_ASSIGN_OR_RETURN(double error, ErrorOf(kind.loss, weight, exact, std::pow(10, exponent), kind.central));
+    curve.x.push_back(std::pow(10, exponent));
+    curve.y.push_back(error);
+  }
+  return curve;
+}
+
+// Of backpropagation in float, by the compiled plan.
+absl::StatusOr<double> BackpropagationError(const Graph& model, const DoubleTensor& exact) {
+  ATH_ASSIGN_OR_RETURN(FloatPlan plan, InFloat(model, Batch(), true));
+  ATH_RETURN_IF_ERROR(plan.session->Run(plan.entry));
+  ATH_ASSIGN_OR_RETURN(TensorView g, plan.session->Output(plan.entry, absl::StrCat("grad:", kWeight)));
+  double error = 0, size = 0;
+  for (int64_t i = 0; i < exact.size(); ++i) {
+    error += (g.as<float>()[i] - exact[i]) * (g.as<float>()[i] - exact[i]);
+    size += exact[i] * exact[i];
+  }
+  return std::sqrt(error / size);
+}
+
+// A row for each kind of differences.
+absl::Status CompareSteps(const std::vector<Differences>& kinds, const DoubleTensor& weight, const DoubleTensor& exact,
+                          LessonResult* result) {
+  Plot plot{.name = "error",
+            .title = "Relative error of numerical gradients",
+            .x_label = "step h",
+            .y_label = "relative error",
+            .log_x = true,
+            .log_y = true};
+  std::vector<std::vector<std::string>> rows = {
+      {"differences", "least error", "at h", "error at h = 0.1", "at h = 1e-12"}};
+  for (const Differences& kind : kinds) {
+    ATH_ASSIGN_OR_RETURN(Curve curve, ErrorCurve(kind, weight, exact));
+    const size_t best = std::min_element(curve.y.begin(), curve.y.end()) - curve.y.begin();
+    rows.push_back({kind.name, absl::StrFormat("%.1e", curve.y[best]), absl::StrFormat("%.0e", curve.x[best]),
+                    absl::StrFormat("%.1e", curve.y.back()), absl::StrFormat("%.1e", curve.y[0])});
+    result->figures[absl::StrCat("least.", kind.name)] = curve.y[best];
+    result->figures[absl::StrCat("best_h.", kind.name)] = curve.x[best];
+    result->figures[absl::StrCat("small_h.", kind.name)] = curve.y[0];
+    result->figures[absl::StrCat("large_h.", kind.name)] = curve.y.back();
+    plot.curves.push_back(curve);
+  }
+  absl::StrAppend(&result->text,
+                  "20-16-4 with tanh; the weights of the first layer against backpropagation in double\n\n",
+                  FormatColumns(rows));
+  result->plots.push_back(plot);
+  return absl::OkStatus();
+}
+
 absl::Status Accuracy(LessonResult* result) {
   ATH_ASSIGN_OR_RETURN(Graph model, SmoothNetwork());
   const auto batch = Batch();
@@ -121,45 +180,12 @@ absl::Status Accuracy(LessonResult* result) {
     ATH_ASSIGN_OR_RETURN(TensorView loss, plan.session->Output(plan.entry, "loss"));
     return loss.as<float>()[0];
   };
-  struct Kind {
-    const char* name;
-    const LossOf& loss;
-    bool central;
-  };
-  Plot plot{.name = "error", .title = "Relative error of numerical gradients", .x_label = "step h",
-            .y_label = "relative error", .log_x = true, .log_y = true};
-  std::vector<std::vector<std::string>> rows = {{"differences", "least error", "at h", "error at h = 0.1", "at h = 1e-12"}};
-  for (const Kind& kind : {Kind{"forward, double", in_double, false}, {"central, double", in_double, true},
-                           {"central, float", in_float, true}}) {
-    Curve curve{kind.name, {}, {}};
-    for (double exponent = -12; exponent <= -0.99; exponent += 0.5) {
-      ATH_ASSIGN_OR_RETURN(double error, ErrorOf(kind.loss, weight, exact, std::pow(10, exponent), kind.central));
-      curve.x.push_back(std::pow(10, exponent));
-      curve.y.push_back(error);
-    }
-    const size_t best = std::min_element(curve.y.begin(), curve.y.end()) - curve.y.begin();
-    rows.push_back({kind.name, absl::StrFormat("%.1e", curve.y[best]), absl::StrFormat("%.0e", curve.x[best]),
-                    absl::StrFormat("%.1e", curve.y.back()), absl::StrFormat("%.1e", curve.y[0])});
-    result->figures[absl::StrCat("least.", kind.name)] = curve.y[best];
-    result->figures[absl::StrCat("best_h.", kind.name)] = curve.x[best];
-    result->figures[absl::StrCat("small_h.", kind.name)] = curve.y[0];
-    result->figures[absl::StrCat("large_h.", kind.name)] = curve.y.back();
-    plot.curves.push_back(curve);
-  }
-  // Backpropagation in float, by the compiled plan, against that in double.
-  ATH_ASSIGN_OR_RETURN(FloatPlan trained, InFloat(model, batch, true));
-  ATH_RETURN_IF_ERROR(trained.session->Run(trained.entry));
-  ATH_ASSIGN_OR_RETURN(TensorView g, trained.session->Output(trained.entry, absl::StrCat("grad:", kWeight)));
-  double error = 0, size = 0;
-  for (int64_t i = 0; i < exact.size(); ++i) {
-    error += (g.as<float>()[i] - exact[i]) * (g.as<float>()[i] - exact[i]);
-    size += exact[i] * exact[i];
-  }
-  result->figures["backpropagation"] = std::sqrt(error / size);
-  absl::StrAppend(&result->text, "20-16-4 with tanh; the weights of the first layer against backpropagation in double\n\n",
-                  FormatColumns(rows),
-                  absl::StrFormat("\nbackpropagation in float: error %.1e\n", std::sqrt(error / size)));
-  result->plots.push_back(plot);
+  ATH_RETURN_IF_ERROR(CompareSteps(
+      {{"forward, double", in_double, false}, {"central, double", in_double, true}, {"central, float", in_float, true}},
+      weight, exact, result));
+  ATH_ASSIGN_OR_RETURN(double error, BackpropagationError(model, exact));
+  result->figures["backpropagation"] = error;
+  absl::StrAppend(&result->text, absl::StrFormat("\nbackpropagation in float: error %.1e\n", error));
   return absl::OkStatus();
 }
 
@@ -194,11 +220,12 @@ absl::Status Cost(int runs, LessonResult* result) {
     const int64_t weights = 784 * hidden + hidden + hidden * 10 + 10;
     const double numeric = 2.0 * static_cast<double>(weights) * seconds[0];
     result->figures[absl::StrCat("times.", hidden)] = numeric / seconds[1];
-    rows.push_back({absl::StrCat("784-", hidden, "-10"), absl::StrCat(weights), absl::StrFormat("%.0f", 1e6 * seconds[0]),
-                    absl::StrFormat("%.0f", 1e6 * seconds[1]), absl::StrFormat("%.2f", numeric),
-                    absl::StrFormat("%.0f", numeric / seconds[1])});
+    rows.push_back({absl::StrCat("784-", hidden, "-10"), absl::StrCat(weights),
+                    absl::StrFormat("%.0f", 1e6 * seconds[0]), absl::StrFormat("%.0f", 1e6 * seconds[1]),
+                    absl::StrFormat("%.2f", numeric), absl::StrFormat("%.0f", numeric / seconds[1])});
   }
-  absl::StrAppend(&result->text, "\nthe time of all gradients for a batch of 32, one thread (computed from one pass)\n\n",
+  absl::StrAppend(&result->text,
+                  "\nthe time of all gradients for a batch of 32, one thread (computed from one pass)\n\n",
                   FormatColumns(rows));
   return absl::OkStatus();
 }

@@ -16,9 +16,7 @@ absl::StatusOr<std::vector<double>> Sizes(Learner& learner, const Samples& sampl
   std::vector<double> sizes;
   for (size_t layer = 1; layer <= kLayers; ++layer) {
     ATH_ASSIGN_OR_RETURN(auto h, learner.Output(absl::StrCat("h", layer)));
-    double sum = 0;
-    for (float v : h) sum += static_cast<double>(v) * v;
-    sizes.push_back(std::sqrt(sum / static_cast<double>(h.size())));
+    sizes.push_back(Norm(h) / std::sqrt(static_cast<double>(h.size())));
   }
   return sizes;
 }
@@ -42,7 +40,8 @@ absl::StatusOr<LessonResult> InitializationLesson(const LessonOptions& options) 
                   .x_label = "layer",
                   .y_label = "root mean square",
                   .log_y = true};
-  Plot loss_plot{.name = "training", .title = "Training loss, 20 layers of ReLU", .x_label = "epoch", .y_label = "loss"};
+  Plot loss_plot{
+      .name = "training", .title = "Training loss, 20 layers of ReLU", .x_label = "epoch", .y_label = "loss"};
   std::vector<std::vector<std::string>> rows = {{"start", "outputs of layer 1", "of layer 20", "loss in epoch 1",
                                                  absl::StrCat("in epoch ", epochs), "test accuracy"}};
   for (const Kind& kind : kinds) {
@@ -63,8 +62,8 @@ absl::StatusOr<LessonResult> InitializationLesson(const LessonOptions& options) 
     sizes_plot.curves.push_back(CountedCurve(kind.name, sizes));
     loss_plot.curves.push_back(CountedCurve(kind.name, losses));
   }
-  result.text = absl::StrFormat("%d hidden layers of 64 ReLUs, biases at zero, SGD, rate 0.02, batch 50, %s\n\n%s", kLayers,
-                                digits.name, FormatColumns(rows));
+  result.text = absl::StrFormat("%d hidden layers of 64 ReLUs, biases at zero, SGD, rate 0.02, batch 50, %s\n\n%s",
+                                kLayers, digits.name, FormatColumns(rows));
   result.plots = {sizes_plot, loss_plot};
   return result;
 }

@@ -1,6 +1,5 @@
 // Lesson 4: pixels of 0 .. 255 or of 0 .. 1 into a layer of sigmoids.
 #include <algorithm>
-#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -14,21 +13,13 @@ struct Start {
   double gradient = 0;   // norm of the slope of the loss at the sum that enters the sigmoids, the first batch
 };
 
-double Norm(absl::Span<const float> values) {
-  double sum = 0;
-  for (float v : values) sum += static_cast<double>(v) * v;
-  return std::sqrt(sum);
-}
-
 // The slope at the sums is that at the bias, which does not hold the inputs as a factor.
 absl::StatusOr<Start> LookAtStart(const MlpSpec& spec, const Samples& samples) {
   ATH_ASSIGN_OR_RETURN(auto learner, Learner::Create(MlpClassifier(spec), {.batch = 50, .gradients = true}));
   ATH_RETURN_IF_ERROR(learner->Infer(samples));
   ATH_ASSIGN_OR_RETURN(auto h, learner->Output("h1"));
   const auto saturated = std::count_if(h.begin(), h.end(), [](float v) { return v < 0.01f || v > 0.99f; });
-  std::vector<int64_t> rows(50);
-  for (int64_t i = 0; i < 50; ++i) rows[i] = i;
-  ATH_RETURN_IF_ERROR(learner->Step(samples, rows, 0).status());
+  ATH_RETURN_IF_ERROR(learner->Step(samples, FirstRows(50), 0).status());
   ATH_ASSIGN_OR_RETURN(auto gradient, learner->TrainOutput("grad:fc1.bias"));
   return Start{static_cast<double>(saturated) / static_cast<double>(h.size()), Norm(gradient)};
 }
@@ -42,8 +33,9 @@ absl::StatusOr<LessonResult> InputScaleLesson(const LessonOptions& options) {
   LessonResult result;
   result.plots.push_back(
       {.title = "Sigmoids fed with 0 .. 1 and with 0 .. 255", .x_label = "epoch", .y_label = "test accuracy, %"});
-  std::vector<std::vector<std::string>> rows = {{"inputs", "learning rate", "saturated at the start", "slope at the sums",
-                                                 "accuracy after 1 epoch", absl::StrCat("after ", epochs)}};
+  std::vector<std::vector<std::string>> rows = {{"inputs", "learning rate", "saturated at the start",
+                                                 "slope at the sums", "accuracy after 1 epoch",
+                                                 absl::StrCat("after ", epochs)}};
   for (float scale : {1.0f / 255, 1.0f}) {
     digits.train.scale = digits.test.scale = scale;
     const std::string inputs = scale == 1 ? "0 .. 255" : "0 .. 1";

@@ -1,6 +1,7 @@
 #include "lessons/learner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -16,7 +17,7 @@ namespace athanor {
 namespace {
 
 // The first rows of a data set, as vectors.
-absl::StatusOr<Samples> FirstRows(const Dataset& data, int64_t count) {
+absl::StatusOr<Samples> TakeRows(const Dataset& data, int64_t count) {
   const int64_t rows = count == 0 ? data.size() : std::min(count, data.size());
   const int64_t elements = data.features.num_elements() / data.size();
   Samples samples;
@@ -46,22 +47,32 @@ absl::StatusOr<TensorView> OptionalInput(const Session& session, int entry, cons
 
 }  // namespace
 
+std::vector<int64_t> FirstRows(int64_t count) {
+  std::vector<int64_t> rows(count);
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+double Norm(absl::Span<const float> values) {
+  double sum = 0;
+  for (float v : values) sum += static_cast<double>(v) * v;
+  return std::sqrt(sum);
+}
+
 absl::StatusOr<Digits> LoadDigits(const LessonOptions& options, int64_t train, int64_t test) {
   ATH_ASSIGN_OR_RETURN(TrainTest data, options.data.empty() ? LoadMnistSample() : LoadMnist(options.data));
   Digits digits;
   digits.name = options.data.empty() ? "the digits in the binary" : "MNIST";
-  ATH_ASSIGN_OR_RETURN(digits.train, FirstRows(data.train, train));
-  ATH_ASSIGN_OR_RETURN(digits.test, FirstRows(data.test, test));
+  ATH_ASSIGN_OR_RETURN(digits.train, TakeRows(data.train, train));
+  ATH_ASSIGN_OR_RETURN(digits.test, TakeRows(data.test, test));
   return digits;
 }
 
 Var MlpLogits(GraphBuilder& b, Var x, const MlpSpec& spec, std::vector<NamedVar>* activations) {
   const Initializer bias_init = spec.weight_init.kind.empty() ? Initializer{} : Initializer{"zeros", {}};
   auto layer = [&](Var in, int64_t units, size_t i) {
-    return b.FullyConnected(in, {.units = units,
-                                 .name = absl::StrCat("fc", i),
-                                 .weight_init = spec.weight_init,
-                                 .bias_init = bias_init});
+    return b.FullyConnected(
+        in, {.units = units, .name = absl::StrCat("fc", i), .weight_init = spec.weight_init, .bias_init = bias_init});
   };
   Var h = x;
   for (size_t i = 1; i <= spec.hidden.size(); ++i) {

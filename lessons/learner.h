@@ -23,6 +23,11 @@ struct Samples {
   int64_t size() const { return x.shape()[0]; }
 };
 
+// 0, 1, .. count - 1.
+std::vector<int64_t> FirstRows(int64_t count);
+// The root of the sum of the squares.
+double Norm(absl::Span<const float> values);
+
 struct Digits {
   Samples train, test;  // x u8 [n,784], target s32 [n], scale 1 / 255
   std::string name;     // of the data set
@@ -46,10 +51,10 @@ absl::StatusOr<Graph> MlpClassifier(const MlpSpec& spec);
 struct LearnerOptions {
   OptimizerSpec optimizer = {"SGD", {}};
   int64_t batch = 50;
-  int64_t samples = 0;       // of an epoch: when the batch does not divide it, a smaller last batch is prepared too
+  int64_t samples = 0;  // of an epoch: when the batch does not divide it, a smaller last batch is prepared too
   int64_t infer_batch = 500;
-  uint64_t seed = 1;         // of the weights, the order of the samples and dropout
-  bool gradients = false;    // the train entry also gives "grad:<parameter>"
+  uint64_t seed = 1;       // of the weights, the order of the samples and dropout
+  bool gradients = false;  // the train entry also gives "grad:<parameter>"
 };
 
 struct Score {

@@ -89,8 +89,11 @@ absl::StatusOr<LessonResult> LearningRateLesson(const LessonOptions& options) {
     double rate;
     const char* name;
   };
-  for (const Rate& r : {Rate{0.0003, "far too small"}, {0.005, "too small"}, {range.suggested, "of the range test"},
-                        {1, "too large"}, {5, "far too large"}}) {
+  for (const Rate& r : {Rate{0.0003, "far too small"},
+                        {0.005, "too small"},
+                        {range.suggested, "of the range test"},
+                        {1, "too large"},
+                        {5, "far too large"}}) {
     double accuracy = 0;
     ATH_ASSIGN_OR_RETURN(std::vector<double> losses, TrainAt(digits.train, digits.test, r.rate, epochs, &accuracy));
     rows.push_back({absl::StrFormat("%.3g", r.rate), r.name, absl::StrFormat("%.4g", losses[0]),

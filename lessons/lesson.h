@@ -1,5 +1,6 @@
-// Lessons: what textbooks claim of neural networks, shown by running it. A lesson builds its graphs, compiles and trains
-// them on the digits in the binary or on numbers it makes, and says what came out. docs/lessons/ has a page for each.
+// Lessons: what textbooks claim of neural networks, shown by running it. A lesson builds its graphs, compiles and
+// trains them on the digits in the binary or on numbers it makes, and says what came out. docs/lessons/ has a page for
+// each.
 #ifndef ATHANOR_LESSONS_LESSON_H_
 #define ATHANOR_LESSONS_LESSON_H_
 

@@ -1,12 +1,11 @@
 // Each lesson, run in seconds, shows what its page says.
-#include "lessons/lesson.h"
-
 #include <cmath>
 #include <fstream>
 #include <set>
 #include <sstream>
 
 #include "gtest/gtest.h"
+#include "lessons/lesson.h"
 
 namespace athanor {
 namespace {

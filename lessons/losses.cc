@@ -44,10 +44,9 @@ absl::StatusOr<Graph> Regression(const std::string& output, const std::string& l
 
 absl::Status Fit(const Line& line, const std::string& output, const std::string& loss, int steps, LessonResult* result,
                  Rows* rows) {
-  ATH_ASSIGN_OR_RETURN(auto learner,
-                       Learner::Create(Regression(output, loss), {.batch = kPoints, .infer_batch = kPoints, .seed = 3}));
-  std::vector<int64_t> all(kPoints);
-  for (int64_t i = 0; i < kPoints; ++i) all[i] = i;
+  ATH_ASSIGN_OR_RETURN(
+      auto learner, Learner::Create(Regression(output, loss), {.batch = kPoints, .infer_batch = kPoints, .seed = 3}));
+  const std::vector<int64_t> all = FirstRows(kPoints);
   for (int step = 0; step < steps; ++step) {
     // A constant rate would leave MAE, whose slope does not shrink, stepping to and fro.
     const double lr = 0.2 * (1 - static_cast<double>(step) / steps);
@@ -77,7 +76,8 @@ absl::Status Fit(const Line& line, const std::string& output, const std::string&
 
 absl::Status FitAll(int steps, LessonResult* result) {
   const Line line = NoisyLine();
-  result->plots.push_back({.name = "lines", .title = "Lines through points with outliers", .x_label = "x", .y_label = "y"});
+  result->plots.push_back(
+      {.name = "lines", .title = "Lines through points with outliers", .x_label = "x", .y_label = "y"});
   auto x = line.samples.x.as<float>(), y = line.samples.target.as<float>();
   Curve points{"points", {x.begin(), x.end()}, {y.begin(), y.end()}, /*points_only=*/true};
   result->plots[0].curves.push_back(points);
@@ -87,8 +87,8 @@ absl::Status FitAll(int steps, LessonResult* result) {
   }
   ATH_RETURN_IF_ERROR(Fit(line, "Sigmoid", "Huber", steps, result, &rows));
   const auto outliers = std::count(line.outlier.begin(), line.outlier.end(), true);
-  absl::StrAppend(&result->text, "regression: y = 2 x + 1, ", kPoints, " points, ", outliers, " of them 10 too high\n\n",
-                  FormatColumns(rows));
+  absl::StrAppend(&result->text, "regression: y = 2 x + 1, ", kPoints, " points, ", outliers,
+                  " of them 10 too high\n\n", FormatColumns(rows));
   return absl::OkStatus();
 }
 

@@ -17,10 +17,8 @@ struct Method {
 };
 const std::vector<Method>& Methods() {
   static const auto* methods = new std::vector<Method>{
-      {"SGD", {"SGD", {}}, 0.45, 0.1, 0.1},
-      {"momentum", {"SGD", {{"momentum", 0.8}}}, 0.1, 0.1, 0.02},
-      {"AdaGrad", {"AdaGrad", {}}, 1.0, 0.1, 0.02},
-      {"RMSProp", {"RMSProp", {{"alpha", 0.9}}}, 0.2, 0.1, 0.001},
+      {"SGD", {"SGD", {}}, 0.45, 0.1, 0.1},         {"momentum", {"SGD", {{"momentum", 0.8}}}, 0.1, 0.1, 0.02},
+      {"AdaGrad", {"AdaGrad", {}}, 1.0, 0.1, 0.02}, {"RMSProp", {"RMSProp", {{"alpha", 0.9}}}, 0.2, 0.1, 0.001},
       {"Adam", {"Adam", {}}, 0.5, 0.1, 0.001},
   };
   return *methods;
@@ -75,10 +73,24 @@ std::string StepText(int step) { return step < 0 ? "never" : absl::StrCat(step);
 
 absl::Status WalkSurfaces(LessonResult* result) {
   constexpr int kBowlSteps = 60, kSaddleSteps = 120;
-  Plot bowl{.name = "bowl", .title = "60 steps down f = 0.1 x^2 + 2 y^2", .x_label = "x", .y_label = "y",
-            .surface = kBowl, .x_min = -6, .x_max = 3, .y_min = -2.5, .y_max = 2.5};
-  Plot saddle{.name = "saddle", .title = "120 steps from the ridge of f = x^2 / 2 - y^2 / 2 + y^4 / 4", .x_label = "x",
-              .y_label = "y", .surface = kSaddle, .x_min = -1.75, .x_max = 0.75, .y_min = -0.4, .y_max = 1.4};
+  Plot bowl{.name = "bowl",
+            .title = "60 steps down f = 0.1 x^2 + 2 y^2",
+            .x_label = "x",
+            .y_label = "y",
+            .surface = kBowl,
+            .x_min = -6,
+            .x_max = 3,
+            .y_min = -2.5,
+            .y_max = 2.5};
+  Plot saddle{.name = "saddle",
+              .title = "120 steps from the ridge of f = x^2 / 2 - y^2 / 2 + y^4 / 4",
+              .x_label = "x",
+              .y_label = "y",
+              .surface = kSaddle,
+              .x_min = -1.75,
+              .x_max = 0.75,
+              .y_min = -0.4,
+              .y_max = 1.4};
   Rows rows = {{"optimizer", "rate", "bowl: f < 0.01 at step", "f at step 60", "rate", "saddle: y > 0.5 at step"}};
   for (const Method& method : Methods()) {
     ATH_ASSIGN_OR_RETURN(Curve down, Walk(kBowl, method, method.bowl, kBowlSteps));

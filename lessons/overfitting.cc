@@ -27,12 +27,12 @@ absl::StatusOr<LessonResult> OverfittingLesson(const LessonOptions& options) {
                           .y_max = 1.2});
   std::vector<std::vector<std::string>> rows = {
       {"", "training loss", "accuracy", "test loss", "least test loss", "at epoch", "test accuracy"}};
-  for (const Kind& kind : {Kind{"nothing", 0, 0}, {"weight decay 0.01", 0.01, 0}, {"dropout 0.5", 0, 0.5},
-                           {"both", 0.01, 0.5}}) {
+  for (const Kind& kind :
+       {Kind{"nothing", 0, 0}, {"weight decay 0.01", 0.01, 0}, {"dropout 0.5", 0, 0.5}, {"both", 0.01, 0.5}}) {
     ATH_ASSIGN_OR_RETURN(
-        auto learner, Learner::Create(MlpClassifier({.hidden = {256, 256}, .dropout = kind.dropout}),
-                                      {.optimizer = {"SGD", {{"momentum", 0.9}, {"weight_decay", kind.weight_decay}}},
-                                       .batch = 50}));
+        auto learner,
+        Learner::Create(MlpClassifier({.hidden = {256, 256}, .dropout = kind.dropout}),
+                        {.optimizer = {"SGD", {{"momentum", 0.9}, {"weight_decay", kind.weight_decay}}}, .batch = 50}));
     Curve curve{kind.name, {}, {}};
     Score train, test;
     for (int epoch = 1; epoch <= epochs; ++epoch) {

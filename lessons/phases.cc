@@ -133,15 +133,17 @@ absl::Status AskOften(const Graph& trained, const Digits& digits, LessonResult* 
   auto [same_low, same_high] = std::minmax_element(inference.begin(), inference.end());
   result->figures["spread.training"] = *high - *low;
   result->figures["spread.inference"] = *same_high - *same_low;
-  absl::StrAppend(&result->text,
-                  absl::StrFormat("\nprobability that the first test digit is a %d, asked 30 times: training phase %.3f "
-                                  "to %.3f, inference phase %.3f each time\n",
-                                  label, *low, *high, inference[0]));
-  result->plots.push_back({.name = "often",
-                           .title = absl::StrFormat("Probability that the first test digit is a %d, asked 30 times", label),
-                           .x_label = "run",
-                           .y_label = "probability",
-                           .curves = {CountedCurve("training phase", training), CountedCurve("inference phase", inference)}});
+  absl::StrAppend(
+      &result->text,
+      absl::StrFormat("\nprobability that the first test digit is a %d, asked 30 times: training phase %.3f "
+                      "to %.3f, inference phase %.3f each time\n",
+                      label, *low, *high, inference[0]));
+  result->plots.push_back(
+      {.name = "often",
+       .title = absl::StrFormat("Probability that the first test digit is a %d, asked 30 times", label),
+       .x_label = "run",
+       .y_label = "probability",
+       .curves = {CountedCurve("training phase", training), CountedCurve("inference phase", inference)}});
   return absl::OkStatus();
 }
 
@@ -153,7 +155,8 @@ absl::Status CompareCosts(const Graph& trained, const Digits& digits, int runs, 
     const char* entry;
   };
   std::vector<std::vector<int64_t>> classes;
-  for (const Kind& kind : {Kind{"training phase", "guess"}, {"inference phase", "probabilities"},
+  for (const Kind& kind : {Kind{"training phase", "guess"},
+                           {"inference phase", "probabilities"},
                            {"inference phase, softmax left out", "logits"}}) {
     ATH_ASSIGN_OR_RETURN(Runner runner, Runner::Create(trained, kind.entry, kSamples));
     ATH_ASSIGN_OR_RETURN(double us, runner.Microseconds(digits.test, runs));
@@ -166,8 +169,8 @@ absl::Status CompareCosts(const Graph& trained, const Digits& digits, int runs, 
   int64_t same = 0;
   for (size_t i = 0; i < classes[1].size(); ++i) same += classes[1][i] == classes[2][i];
   result->figures["same"] = static_cast<double>(same) / static_cast<double>(classes[1].size());
-  absl::StrAppend(&result->text, "\n", FormatColumns(rows), "\nwith and without softmax the class is the same for ", same,
-                  " of ", classes[1].size(), " test digits\n");
+  absl::StrAppend(&result->text, "\n", FormatColumns(rows), "\nwith and without softmax the class is the same for ",
+                  same, " of ", classes[1].size(), " test digits\n");
   return absl::OkStatus();
 }
 

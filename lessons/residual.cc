@@ -66,8 +66,8 @@ absl::StatusOr<LessonResult> ResidualLesson(const LessonOptions& options) {
     rows.push_back(row);
   }
   result.text = absl::StrFormat(
-      "fully connected layers of %d with batch normalisation, SGD with momentum 0.9, rate 0.02, batch 100, %s\n\n%s", kWidth,
-      digits.name, FormatColumns(rows));
+      "fully connected layers of %d with batch normalisation, SGD with momentum 0.9, rate 0.02, batch 100, %s\n\n%s",
+      kWidth, digits.name, FormatColumns(rows));
   return result;
 }
 

@@ -81,7 +81,8 @@ absl::Status AddRow(const Gate& gate, int64_t hidden, int seeds, int steps, Less
                     std::vector<std::vector<std::string>>* rows) {
   int solved = 0, best = 0;
   double loss = 0;
-  const std::string network = hidden == 0 ? "one unit" : absl::StrCat(hidden, hidden == 1 ? " hidden unit" : " hidden units");
+  const std::string network =
+      hidden == 0 ? "one unit" : absl::StrCat(hidden, hidden == 1 ? " hidden unit" : " hidden units");
   for (int seed = 1; seed <= seeds; ++seed) {
     ATH_ASSIGN_OR_RETURN(Run run, Train(gate, hidden, seed, steps));
     solved += run.last == 4;
@@ -113,7 +114,8 @@ absl::StatusOr<LessonResult> XorLesson(const LessonOptions& options) {
                           .x_label = "steps before",
                           .y_label = "loss",
                           .log_y = true});
-  std::vector<std::vector<std::string>> rows = {{"gate", "network", "learned", "best accuracy ever", "loss at the end"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"gate", "network", "learned", "best accuracy ever", "loss at the end"}};
   for (const Gate& gate : kGates) ATH_RETURN_IF_ERROR(AddRow(gate, 0, seeds, steps, &result, &rows));
   for (int64_t hidden : {1, 2, 4}) ATH_RETURN_IF_ERROR(AddRow(kGates[3], hidden, seeds, steps, &result, &rows));
   result.text = absl::StrFormat("%d seeds each, %d steps of SGD on all four rows, learning rate 1\n\n%s", seeds, steps,
