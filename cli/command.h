@@ -25,6 +25,8 @@ void AddRun(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
 void AddGradcheck(CLI::App& app, Action* action);
+void AddGenerate(CLI::App& app, Action* action);
+void AddTranslate(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddLesson(CLI::App& app, Action* action);
 void AddModels(CLI::App& app, Action* action);

@@ -35,6 +35,8 @@ int Main(int argc, char** argv) {
   AddInspect(app, &action);
   AddBench(app, &action);
   AddGradcheck(app, &action);
+  AddGenerate(app, &action);
+  AddTranslate(app, &action);
   AddExport(app, &action);
   AddLesson(app, &action);
   AddModels(app, &action);
