@@ -45,7 +45,8 @@ class TextTask {
 
   // The pair as numbers: `source` (source_length() of them) and behind its end padding; `x`, what the decoder sees,
   // from "<s>" on; and `labels`, the target, "</s>" and then -100. Both have target_length() numbers.
-  void Encode(const TextPair& pair, absl::Span<int32_t> source, absl::Span<int32_t> x, absl::Span<int32_t> labels) const;
+  void Encode(const TextPair& pair, absl::Span<int32_t> source, absl::Span<int32_t> x,
+              absl::Span<int32_t> labels) const;
 
  private:
   explicit TextTask(const TextTaskOptions& options) : options_(options) {}

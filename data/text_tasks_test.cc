@@ -65,8 +65,9 @@ TEST(TextTasks, EachFormOfADateIsThere) {
 
 TEST(TextTasks, TrainingAndTestHaveNothingInCommonAndAreTheSameForASeed) {
   for (const char* name : {"dates", "reverse"}) {
-    auto task = Task({.task = name, .train = 5000, .test = 500}), again = Task({.task = name, .train = 5000, .test = 500}),
-         other = Task({.task = name, .train = 5000, .test = 500, .seed = 2});
+    auto task = Task({.task = name, .train = 5000, .test = 500});
+    auto again = Task({.task = name, .train = 5000, .test = 500});
+    auto other = Task({.task = name, .train = 5000, .test = 500, .seed = 2});
     std::set<std::string> train;
     int differ = 0;
     for (int64_t i = 0; i < 5000; ++i) {

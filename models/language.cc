@@ -32,7 +32,8 @@ class Recurrent {
     if (o_.cell != "rnn" && o_.cell != "lstm" && o_.cell != "gru") {
       return MakeError(ErrorClass::kAttr, "cell = \"%s\" is not rnn, lstm or gru", o_.cell);
     }
-    Var x = b_.Input("x", DType::kS32, {"N", o_.sequence}), labels = b_.Input("labels", DType::kS32, {"N", o_.sequence});
+    Var x = b_.Input("x", DType::kS32, {"N", o_.sequence});
+    Var labels = b_.Input("labels", DType::kS32, {"N", o_.sequence});
     embedding_ = b_.Parameter("embedding.weight", {o_.vocabulary, o_.embedding}, {"normal", {{"std", 1.0}}});
     // Time comes first from the embedding to the head: the characters are transposed, which are few bytes.
     RecurrentVars r = Layers(Embed(x), {}, {}, "rnn");

@@ -78,7 +78,8 @@ TEST_P(LanguageModel, ALaterCharacterChangesNoEarlierLogits) {
   for (int64_t i = 0; i < kBatch * kSteps; ++i) {
     float difference = 0;
     for (int64_t k = i * kCharacters; k < (i + 1) * kCharacters; ++k) {
-      difference = std::max(difference, std::abs(before.at("logits").as<float>()[k] - after.at("logits").as<float>()[k]));
+      const float change = before.at("logits").as<float>()[k] - after.at("logits").as<float>()[k];
+      difference = std::max(difference, std::abs(change));
     }
     if (i % kSteps < kChanged) {
       EXPECT_EQ(difference, 0) << i;

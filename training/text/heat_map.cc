@@ -54,7 +54,9 @@ float ValueAt(const HeatMap& map, size_t row, size_t column) {
 
 std::string Colour(float value) {
   std::string colour = "#";
-  for (int dark : kDark) absl::StrAppendFormat(&colour, "%02x", static_cast<int>(std::lround(255 - value * (255 - dark))));
+  for (int dark : kDark) {
+    absl::StrAppendFormat(&colour, "%02x", static_cast<int>(std::lround(255 - value * (255 - dark))));
+  }
   return colour;
 }
 
@@ -103,7 +105,7 @@ std::string HeatMapText(const HeatMap& map) {
   ATH_CHECK(map.values.size() == map.rows.size() * map.columns.size());
   const size_t widest = LongestLabel(map.rows);
   std::string text(widest + 1, ' ');
-  for (const std::string& column : map.columns) absl::StrAppend(&text, Length(Shown(column)) == 1 ? Shown(column) : "?");
+  for (const std::string& column : map.columns) text += Length(Shown(column)) == 1 ? Shown(column) : "?";
   text += '\n';
   for (size_t r = 0; r < map.rows.size(); ++r) {
     const std::string label = Shown(map.rows[r]);

@@ -89,7 +89,8 @@ class TextGeneratorTest : public testing::TestWithParam<const char*> {};
 TEST_P(TextGeneratorTest, SaysWhatItHasLearned) {
   auto generator = Generator(Trained(GetParam()));
   // Longer than the window, from a prompt in the middle of a word.
-  EXPECT_EQ(Say(generator.get(), {.prompt = "hello wo", .length = 30, .temperature = 0}), "rld hello world hello world he");
+  EXPECT_EQ(Say(generator.get(), {.prompt = "hello wo", .length = 30, .temperature = 0}),
+            "rld hello world hello world he");
   EXPECT_EQ(Say(generator.get(), {.prompt = "hello world hello wor", .length = 5, .temperature = 0}), "ld he");
 }
 

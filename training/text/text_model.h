@@ -24,7 +24,8 @@ absl::StatusOr<Plan> CompileTextModel(const Graph& model, int64_t batch, int thr
 absl::StatusOr<Vocabulary> VocabularyOf(const Plan& plan, absl::string_view task);
 
 // The memory of an input or output of rank `rank`, whose type must be as said. REQ error otherwise.
-absl::StatusOr<TensorView> TextInput(const Session& session, int entry, absl::string_view name, DType dtype, size_t rank);
+absl::StatusOr<TensorView> TextInput(const Session& session, int entry, absl::string_view name, DType dtype,
+                                     size_t rank);
 absl::StatusOr<TensorView> TextOutput(const Session& session, int entry, absl::string_view name, size_t rank);
 
 // The index of the greatest element, the first of several; DATA error if one is not a number.

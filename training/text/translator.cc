@@ -14,7 +14,8 @@ absl::StatusOr<std::unique_ptr<Translator>> Translator::Create(std::shared_ptr<c
        {std::pair(&t->pad_, "<pad>"), std::pair(&t->start_, "<s>"), std::pair(&t->end_, "</s>")}) {
     *number = t->vocabulary_.Find(symbol);
     if (*number < 0) {
-      return MakeError(ErrorClass::kReq, "the vocabulary of model \"%s\" has no symbol \"%s\"", plan->model_name, symbol);
+      return MakeError(ErrorClass::kReq, "the vocabulary of model \"%s\" has no symbol \"%s\"", plan->model_name,
+                       symbol);
     }
   }
   const Entry* entry = plan->FindEntry("infer");
@@ -75,7 +76,8 @@ absl::Status Translator::TranslateBatch(absl::Span<const std::string> sources, s
     for (size_t i = 0; i < sources.size(); ++i) {
       if (done[i]) continue;
       const int64_t at = i * target_length() + t;
-      ATH_ASSIGN_OR_RETURN(int64_t next, MostProbable(logits_.as<float>().subspan(at * vocabulary_.size(), vocabulary_.size())));
+      const auto logits = logits_.as<float>().subspan(at * vocabulary_.size(), vocabulary_.size());
+      ATH_ASSIGN_OR_RETURN(int64_t next, MostProbable(logits));
       const std::string& symbol = vocabulary_.symbols()[next];
       batch[i].target.push_back(symbol);
       done[i] = next == end_;
