@@ -29,6 +29,8 @@ void AddBench(CLI::App& app, Action* action);
 void AddGradcheck(CLI::App& app, Action* action);
 void AddDiagnose(CLI::App& app, Action* action);
 void AddGradients(CLI::App& app, Action* action);
+void AddGenerate(CLI::App& app, Action* action);
+void AddTranslate(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddLesson(CLI::App& app, Action* action);
 void AddLrFind(CLI::App& app, Action* action);

@@ -39,6 +39,8 @@ int Main(int argc, char** argv) {
   AddGradcheck(app, &action);
   AddDiagnose(app, &action);
   AddGradients(app, &action);
+  AddGenerate(app, &action);
+  AddTranslate(app, &action);
   AddExport(app, &action);
   AddLesson(app, &action);
   AddLrFind(app, &action);

@@ -24,11 +24,12 @@ class Stack {
     if (!Check(x)) return {};
     if (o_.batch_first) x = b_.Transpose(x, {1, 0, 2}, "", where_);
     attrs.Set("direction", o_.bidirectional ? "bidirectional" : "forward");
-    std::vector<Var> h_n, c_n;
+    std::vector<Var> h_n, c_n, parameters;
     for (int64_t l = 0; l < o_.layers; ++l) {
       if (l > 0 && o_.dropout != 0) x = b_.Dropout(x, o_.dropout, "", where_);
       if (!b_.status().ok()) return {};
       std::vector<Var> inputs = Parameters(l, b_.TypeOf(x).dims[2].size);
+      parameters.insert(parameters.end(), inputs.begin(), inputs.end());
       inputs.insert(inputs.begin(), x);
       inputs.insert(inputs.end(), {o_.lengths, InitialState(o_.h0, l)});
       if (lstm()) inputs.push_back(InitialState(o_.c0, l));
@@ -39,10 +40,12 @@ class Stack {
     }
     if (!b_.status().ok()) return {};
     if (o_.batch_first) x = b_.Transpose(x, {1, 0, 2}, "", where_);
-    return {x, Join(h_n), lstm() ? Join(c_n) : Var{}};
+    return {x, Join(h_n), lstm() ? Join(c_n) : Var{}, std::move(parameters)};
   }
 
  private:
+  static constexpr int64_t kParameters = 4;  // of a layer
+
   bool lstm() const { return gates_ == 4; }
 
   bool Fail(ErrorClass error, const std::string& message) {
@@ -62,6 +65,10 @@ class Stack {
                                                    ", expected rank 3 with a last dimension of at least 1"));
     }
     if (o_.c0.id != kNoValue && !lstm()) return Fail(ErrorClass::kGraph, "has no input \"c0\"");
+    if (!o_.parameters.empty() && static_cast<int64_t>(o_.parameters.size()) != kParameters * o_.layers) {
+      return Fail(ErrorClass::kGraph, absl::StrCat("is given ", o_.parameters.size(), " parameters, but ", o_.layers,
+                                                   " layers have ", kParameters * o_.layers));
+    }
     return CheckState("h0", o_.h0) && CheckState("c0", o_.c0);
   }
 
@@ -78,6 +85,10 @@ class Stack {
 
   // weight_ih, weight_hh, bias_ih and bias_hh of layer l, as the operator has them.
   std::vector<Var> Parameters(int64_t l, int64_t inputs) {
+    if (!o_.parameters.empty()) {
+      const auto first = o_.parameters.begin() + kParameters * l;
+      return {first, first + kParameters};
+    }
     const int64_t rows = gates_ * o_.hidden;
     std::vector<Var> all = {Parameter("weight_ih", l, {rows, inputs}), Parameter("weight_hh", l, {rows, o_.hidden})};
     for (const char* bias : {"bias_ih", "bias_hh"}) all.push_back(o_.bias ? Parameter(bias, l, {rows}) : Var{});

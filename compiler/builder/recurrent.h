@@ -7,6 +7,7 @@
 #define ATHANOR_COMPILER_BUILDER_RECURRENT_H_
 
 #include <string>
+#include <vector>
 
 #include "compiler/builder/builder.h"
 
@@ -25,12 +26,16 @@ struct RecurrentOptions {
   bool linear_before_reset = true;    // of Gru: as PyTorch
   std::string name = "";
   Initializer init = {};  // of all parameters; default: torch.nn's
+  // The parameters of another layer of this builder with the same sizes, in the place of new ones: the same network over
+  // another number of steps. `name` is then another name.
+  std::vector<Var> parameters = {};
 };
 
 // Without ids after an error.
 struct RecurrentVars {
   Var y;         // [T,N,D*H]: the last layer's states at each step
   Var h_n, c_n;  // [layers*D,N,H]: the final states; c_n: of Lstm only
+  std::vector<Var> parameters;  // as RecurrentOptions::parameters takes them
 };
 
 // x is f32 [T,N,C].

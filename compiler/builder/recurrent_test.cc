@@ -92,6 +92,27 @@ TEST(RecurrentLayers, BatchFirstStatesLengthsAndDropout) {
   EXPECT_EQ(ops["Transpose"], 2);
 }
 
+TEST(RecurrentLayers, TwoLayersMayShareTheirParameters) {
+  GraphBuilder b("net");
+  Var x = b.Input("x", DType::kF32, {7, "N", 5}), step = b.Input("step", DType::kF32, {1, "N", 5});
+  RecurrentVars all = Lstm(b, x, {.hidden = 3, .layers = 2, .bias = false, .name = "lstm"});
+  RecurrentVars one = Lstm(b, step, {.hidden = 3, .layers = 2, .name = "again", .parameters = all.parameters});
+  EXPECT_EQ(b.TypeOf(one.y).ToString(), "f32[1,N,3]") << b.status();
+  b.Entry("infer", {.inputs = {x}, .outputs = {{"y", all.y}}});
+  b.Entry("step", {.inputs = {step}, .outputs = {{"y", one.y}}});
+  Gru(b, x, {.hidden = 3, .name = "more", .parameters = all.parameters});
+  EXPECT_THAT(std::string(b.status().message()), HasSubstr("node \"more\" (GRU): is given 8 parameters, but 1 layers"));
+
+  GraphBuilder good("net");
+  x = good.Input("x", DType::kF32, {7, "N", 5});
+  all = Gru(good, x, {.hidden = 3, .name = "gru"});
+  one = Gru(good, x, {.hidden = 3, .name = "again", .parameters = all.parameters});
+  good.Entry("infer", {.inputs = {x}, .outputs = {{"y", all.y}, {"z", one.y}}});
+  auto graph = good.Build();
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_EQ(Variables(*graph).size(), 4u);
+}
+
 TEST(RecurrentLayers, ErrorsNameTheLayerAndTheNumbers) {
   auto expect = [](Shape shape, const RecurrentOptions& options, const char* error, const std::string& text,
                    Shape state = {}) {
