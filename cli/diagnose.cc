@@ -1,11 +1,11 @@
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 
 #include "cli/command.h"
 #include "cli/data_flags.h"
 #include "cli/diagnose_steps.h"
 #include "cli/model_file.h"
+#include "cli/model_flags.h"
 #include "cli/optimizer_flags.h"
 #include "data/open_data.h"
 #include "models/models.h"
@@ -15,6 +15,7 @@ namespace {
 
 struct Flags {
   std::string model;
+  ModelOptions form;
   DataSpec data;
   OptimizerFlags optimizer;
   UpdateMode update = UpdateMode::kGrouped;
@@ -23,21 +24,20 @@ struct Flags {
 };
 
 // A file, or the name of one of the networks that ship with Athanor, for this data.
-absl::StatusOr<Graph> LoadOrBuild(const std::string& model, const OpenedData& data, uint64_t seed) {
-  const bool known =
-      std::any_of(AllModels().begin(), AllModels().end(), [&](const auto& m) { return m.name == model; });
-  if (!known || std::filesystem::exists(model)) return LoadModel(model, seed);
-  ModelOptions options;
-  options.classes = data.classes;
-  options.class_names = data.class_names;
-  return BuildModel(model, options);
+absl::StatusOr<Graph> LoadOrBuild(const std::string& model, ModelOptions form, const OpenedData& data, uint64_t seed) {
+  if (FindModel(model) == nullptr || std::filesystem::exists(model)) return LoadModel(model, seed);
+  if (form.classes == 0) form.classes = data.classes;
+  form.class_names = data.class_names;
+  const int64_t x = FindField(data.fields(), "x");
+  if (form.input.empty() && data.task == "classification" && x >= 0) form.input = data.fields()[x].shape;
+  return BuildModel(model, form);
 }
 
 absl::StatusOr<int> DiagnoseTraining(Flags flags) {
   DiagnosisConfig& config = flags.config;
   flags.data.seed = config.seed;
   ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags.data));
-  ATH_ASSIGN_OR_RETURN(Graph model, LoadOrBuild(flags.model, data, config.seed));
+  ATH_ASSIGN_OR_RETURN(Graph model, LoadOrBuild(flags.model, flags.form, data, config.seed));
   ATH_ASSIGN_OR_RETURN(config.optimizer, MakeOptimizer(flags.optimizer));
   ATH_RETURN_IF_ERROR(DiagnoseSteps(model, data.train, flags.batch, config));
   return kExitOk;
@@ -50,7 +50,8 @@ void AddDiagnose(CLI::App& app, Action* action) {
   DiagnosisConfig& c = flags->config;
   CLI::App* sub = app.add_subcommand("diagnose", "Train some steps and say in words what keeps a network from learning");
   sub->add_option("model", flags->model, "model file (.ath), or a network: see `athanor models`")->required();
-  sub->add_option("--data", flags->data.path, "as of `athanor train`")->capture_default_str();
+  AddDataOptions(sub, &flags->data);
+  AddModelOptions(sub, &flags->form);
   sub->add_option("--steps", c.steps, "training steps")->capture_default_str();
   sub->add_option("--batch", flags->batch, "samples a step")->capture_default_str();
   sub->add_option("--lr", c.learning_rate, "learning rate")->capture_default_str();
