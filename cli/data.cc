@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@
 #include "cli/tables.h"
 #include "data/loader.h"
 #include "data/open_data.h"
+#include "data/parallel.h"
 
 namespace athanor {
 namespace {
@@ -54,15 +56,23 @@ class Scanner {
     }
   }
 
-  absl::StatusOr<Scan> Run() {
-    std::vector<Tensor> sample;
-    std::vector<TensorView> views;
-    for (const FieldSpec& field : source_.fields()) {
-      ATH_ASSIGN_OR_RETURN(Tensor t, Tensor::Create(field.dtype, field.shape));
-      sample.push_back(std::move(t));
-      views.push_back(sample.back().view());
-    }
-    for (int64_t i = 0; i < source_.size(); ++i) Add(i, source_.Read(i, /*epoch=*/0, views), sample);
+  absl::StatusOr<Scan> Run(int threads) {
+    constexpr int64_t kBlock = 64;
+    const int64_t blocks = (source_.size() + kBlock - 1) / kBlock;
+    ATH_RETURN_IF_ERROR(ParallelFor(blocks, threads, [&](int64_t block) -> absl::Status {
+      std::vector<Tensor> sample;
+      std::vector<TensorView> views;
+      for (const FieldSpec& field : source_.fields()) {
+        ATH_ASSIGN_OR_RETURN(Tensor t, Tensor::Create(field.dtype, field.shape));
+        sample.push_back(std::move(t));
+        views.push_back(sample.back().view());
+      }
+      for (int64_t i = block * kBlock; i < std::min(source_.size(), (block + 1) * kBlock); ++i) {
+        absl::Status status = source_.Read(i, /*epoch=*/0, views);
+        Add(i, status, sample);
+      }
+      return absl::OkStatus();
+    }));
     return std::move(scan_);
   }
 
@@ -77,6 +87,7 @@ class Scanner {
         squares[i / part] += double{x[i]} * x[i];
       }
     }
+    std::lock_guard<std::mutex> lock(mutex_);
     if (!status.ok()) {
       scan_.bad[index] = std::string(status.message());
       return;
@@ -89,6 +100,7 @@ class Scanner {
   const SampleSource& source_;
   const int64_t x_, labels_;
   const bool counted_;
+  std::mutex mutex_;
   Scan scan_;
 };
 
@@ -117,7 +129,8 @@ void PrintStatistics(const Scan& scan) {
   for (size_t c = 0; c < std::min(scan.sum.size(), kChannelsShown); ++c) {
     const double m = scan.sum[c] / static_cast<double>(scan.values);
     mean.push_back(absl::StrFormat("%.5g", m));
-    std.push_back(absl::StrFormat("%.5g", std::sqrt(std::max(0.0, scan.squares[c] / static_cast<double>(scan.values) - m * m))));
+    const double variance = scan.squares[c] / static_cast<double>(scan.values) - m * m;
+    std.push_back(absl::StrFormat("%.5g", std::sqrt(std::max(0.0, variance))));
   }
   const char* more = scan.sum.size() > kChannelsShown ? ", ..." : "";
   std::printf("x as stored, by channel: mean %s%s; standard deviation %s%s\n", absl::StrJoin(mean, ", ").c_str(), more,
@@ -156,7 +169,7 @@ absl::StatusOr<int> Describe(DataSpec spec) {
   int64_t samples = 0;
   size_t bad = 0;
   for (const auto& [name, source] : SetsOf(data)) {
-    ATH_ASSIGN_OR_RETURN(Scan scan, Scanner(data, *source).Run());
+    ATH_ASSIGN_OR_RETURN(Scan scan, Scanner(data, *source).Run(spec.threads));
     std::printf("%s: %s samples\n", name.c_str(), WithCommas(scan.samples).c_str());
     samples += scan.samples;
     bad += scan.bad.size();
@@ -234,8 +247,10 @@ void AddData(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
   CLI::App* sub = app.add_subcommand("data", "Describe a data set and check every sample, or write a run's batches");
   AddDataOptions(sub, &flags->spec, /*positional_path=*/true);
-  sub->add_option("--seed", flags->spec.seed, "of the split, the order of samples and augmentation")->capture_default_str();
-  sub->add_option("--threads", flags->spec.threads, "that read samples; 0: as many as there are")->capture_default_str();
+  sub->add_option("--seed", flags->spec.seed, "of the split, the order of samples and augmentation")
+      ->capture_default_str();
+  sub->add_option("--threads", flags->spec.threads, "that read samples; 0: as many as there are")
+      ->capture_default_str();
   sub->add_option("--write-batches", flags->batches_to,
                   "write to this file (- for the output) the very batches that a training with the same flags takes: a "
                   "JSON line, then for each batch the number of rows (int64) and each field's bytes");

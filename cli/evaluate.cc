@@ -66,6 +66,9 @@ absl::StatusOr<int> Evaluate(Flags flags) {
   if (task == Task::kClassification || task == Task::kRegression) {
     ATH_ASSIGN_OR_RETURN(flags.data.normalize, NormalizeFlagOf(model.metadata));
   }
+  if (const AttrValue* value = model.metadata.Find("vocabulary"); value != nullptr && task == Task::kLanguage) {
+    if (const Strings* symbols = std::get_if<Strings>(value)) flags.data.vocabulary = *symbols;
+  }
   ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags.data));
   ATH_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> set, ChooseSet(flags, data));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<StepRunner> runner, MakeRunner(flags, model, *set, data.name));

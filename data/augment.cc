@@ -78,7 +78,9 @@ absl::StatusOr<AugmentItem> ParseItem(size_t place, absl::string_view text) {
 }
 
 // Uniform in 0 .. n-1 (n < 2^31; the bias is below n / 2^32).
-int64_t Below(uint32_t bits, int64_t n) { return static_cast<int64_t>(uint64_t{bits} * static_cast<uint64_t>(n) >> 32); }
+int64_t Below(uint32_t bits, int64_t n) {
+  return static_cast<int64_t>(uint64_t{bits} * static_cast<uint64_t>(n) >> 32);
+}
 
 // log of a variate from Gamma(shape, 1), shape >= 1/3, by the words of a kind's blocks from *next on.
 double LogGamma(const AugmentRandom& random, AugmentKind kind, double shape, uint32_t* next) {

@@ -1,14 +1,14 @@
 // Augmentation: an ordered list of random changes of the training images, written as "flip,crop:4,mixup:0.2".
 //
 //   flip[:P]            left-right mirrored with probability P (0.5)
-//   crop:PAD[:reflect]  PAD pixels of zeros (or of the mirrored image) around, then a cut of the old size anywhere in it
-//   jitter:S            brightness, contrast and saturation by factors of 1-S .. 1+S each, in random order, as torchvision's
-//   jitter:B:C:S        ColorJitter: one range for each; not rounded to bytes between
+//   crop:PAD[:reflect]  PAD pixels of zeros (or of the mirrored image) around, then a cut of the old size anywhere
+//   jitter:S            brightness, contrast and saturation by factors of 1-S .. 1+S each, in random order, as
+//   jitter:B:C:S        torchvision's ColorJitter: one range for each; not rounded to bytes between
 //   cutout:SIDE         a square of zeros, centred anywhere in the image (DeVries and Taylor, 2017)
-//   mixup:ALPHA         a blend with another sample by a share from Beta(ALPHA, ALPHA), labels alike (Zhang et al., 2017)
+//   mixup:ALPHA         a blend with another sample by a share from Beta(ALPHA, ALPHA), and labels (Zhang et al., 2017)
 //
-// Each value drawn is a pure function of (seed, epoch, index of the sample, kind of change), by a counter-based generator:
-// not of threads, of the order of reads or of what else is in the list.
+// Each value drawn is a pure function of (seed, epoch, index of the sample, kind of change), by a counter-based
+// generator: not of threads, of the order of reads or of what else is in the list.
 #ifndef ATHANOR_DATA_AUGMENT_H_
 #define ATHANOR_DATA_AUGMENT_H_
 
@@ -61,8 +61,8 @@ class AugmentRandom {
   std::array<uint32_t, 4> Block(AugmentKind kind, uint32_t i = 0) const {
     return philox_.Block(uint64_t{static_cast<uint8_t>(kind)} << 32 | i);
   }
-  // From Beta(alpha, alpha), alpha > 0: G1 / (G1 + G2) of two gamma variates (Marsaglia and Tsang, 2000). The first block
-  // is left to others.
+  // From Beta(alpha, alpha), alpha > 0: G1 / (G1 + G2) of two gamma variates (Marsaglia and Tsang, 2000). The first
+  // block is left to others.
   double Beta(AugmentKind kind, double alpha) const;
 
  private:

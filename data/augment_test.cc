@@ -61,7 +61,8 @@ TEST(AugmentationTest, RefusesWhatItDoesNotKnow) {
   auto error = [](const char* text, const char* part) {
     ExpectError(Augmentation::Parse(text).status(), "REQ", part);
   };
-  error("flip,turn:3", "augmentation: item 2 \"turn:3\": no such change; there are flip[:P], crop:PAD[:reflect], jitter:S");
+  error("flip,turn:3",
+        "augmentation: item 2 \"turn:3\": no such change; there are flip[:P], crop:PAD[:reflect], jitter:S");
   error("flip,", "item 2 \"\": no such change");
   error("flip:2", "\"2\" is no number in 0 .. 1");
   error("crop", "item 1 \"crop\": 0 values behind the name");
@@ -80,7 +81,8 @@ TEST(AugmentationTest, ChecksTheShape) {
   EXPECT_TRUE(Parsed("flip,crop:3,cutout:9,jitter:1").Check({3, 4, 5}).ok());
   EXPECT_TRUE(Parsed("mixup:1").Check({7}).ok());
   ExpectError(Parsed("flip").Check({7}), "REQ", "flip is for images [channels,height,width], a sample is [7]");
-  ExpectError(Parsed("jitter:1").Check({2, 4, 4}), "REQ", "jitter is for images of 1 or 3 channels, a sample is [2,4,4]");
+  ExpectError(Parsed("jitter:1").Check({2, 4, 4}), "REQ",
+              "jitter is for images of 1 or 3 channels, a sample is [2,4,4]");
   ExpectError(Parsed("crop:4").Check({3, 4, 5}), "REQ", "crop by 4 pixels");
 }
 

@@ -13,10 +13,11 @@ class StoredSource : public SampleSource {
   explicit StoredSource(std::shared_ptr<const Dataset> dataset)
       : dataset_(std::move(dataset)),
         bytes_(dataset_->features.bytes() / dataset_->size()),
-        labels_(dataset_->labels),
+        labels_(dataset_->has_targets() ? dataset_->targets : dataset_->labels),
         label_bytes_(labels_.bytes() / dataset_->size()),
         fields_({{"x", dataset_->features.dtype(), dataset_->sample_shape()},
-                 {"labels", labels_.dtype(), Shape(labels_.shape().begin() + 1, labels_.shape().end())}}) {}
+                 {dataset_->has_targets() ? "targets" : "labels", labels_.dtype(),
+                  Shape(labels_.shape().begin() + 1, labels_.shape().end())}}) {}
 
   int64_t size() const override { return dataset_->size(); }
   const std::vector<FieldSpec>& fields() const override { return fields_; }
@@ -110,8 +111,8 @@ class AugmentedSource : public SampleSource {
  private:
   using Items = std::vector<AugmentItem>;
 
-  // The stored sample with all changes before mixup; *item becomes mixup's, or the end. `labels_out` has room for the base's
-  // labels of a sample.
+  // The stored sample with all changes before mixup; *item becomes mixup's, or the end. `labels_out` has room for the
+  // base's labels of a sample.
   absl::Status ReadUpToMixup(int64_t index, int64_t epoch, const AugmentRandom& random, Scratch* scratch,
                              Items::const_iterator* item, WorkImage* image, void* labels_out) const {
     image->is_f32 = stored_.dtype == DType::kF32;
@@ -161,11 +162,11 @@ class AugmentedSource : public SampleSource {
   }
 
   void Normalize(const WorkImage& image, absl::Span<float> out) const {
+    const Normalization& norm = options_.normalization;
     if (image.is_f32) {
-      options_.normalization.Apply(absl::MakeConstSpan(static_cast<const float*>(image.now), elements_), channels_, out);
+      norm.Apply(absl::MakeConstSpan(static_cast<const float*>(image.now), elements_), channels_, out);
     } else {
-      options_.normalization.Apply(absl::MakeConstSpan(static_cast<const uint8_t*>(image.now), elements_), channels_,
-                                   out);
+      norm.Apply(absl::MakeConstSpan(static_cast<const uint8_t*>(image.now), elements_), channels_, out);
     }
   }
 
@@ -186,9 +187,10 @@ class AugmentedSource : public SampleSource {
 absl::StatusOr<std::shared_ptr<const SampleSource>> MakeAugmentedSource(std::shared_ptr<const SampleSource> base,
                                                                         const AugmentedSourceOptions& options) {
   const std::vector<FieldSpec>& fields = base->fields();
-  const int64_t x = FindField(fields, "x"), labels = FindField(fields, "labels");
-  if (fields.size() != 2 || x < 0 || labels < 0 || (fields[x].dtype != DType::kU8 && fields[x].dtype != DType::kF32)) {
-    return MakeError(ErrorClass::kData, "augmentation: samples need x (u8 or f32) and labels, and nothing else");
+  const int64_t x = FindField(fields, "x"), labels = 1 - x;
+  if (fields.size() != 2 || x < 0 || (fields[labels].name != "labels" && fields[labels].name != "targets") ||
+      (fields[x].dtype != DType::kU8 && fields[x].dtype != DType::kF32)) {
+    return MakeError(ErrorClass::kData, "augmentation: samples need x (u8 or f32) and labels or targets alone");
   }
   const bool soft = options.one_hot || options.augmentation.mixes();
   if (soft && fields[labels] != FieldSpec{"labels", DType::kS32, {}}) {

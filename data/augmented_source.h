@@ -20,9 +20,10 @@ struct AugmentedSourceOptions {
   int64_t classes = 0;          // needed for that
 };
 
-// `base` has the fields "x" (u8 or f32, as stored) and "labels" (s32, a scalar; of a regression f32 of any shape); the
-// result has "x" (f32, the same shape) and "labels", as they are or f32 [classes]. A read allocates nothing but, at a thread's first, its working memory: four times
-// the sample as f32. Values of f32 images are taken to be 0 .. 1 by jitter, bytes 0 .. 255.
+// `base` has the fields "x" (u8 or f32, as stored) and "labels" (s32, a scalar) or, of a regression, "targets" (f32);
+// the result has "x" (f32, the same shape) and the other as it is, or "labels" as f32 [classes]. A read allocates
+// nothing but, at a thread's first, its working memory: four times the sample as f32. Values of f32 images are taken to
+// be 0 .. 1 by jitter, bytes 0 .. 255.
 //
 // Mixup blends sample i with a sample drawn from all, itself changed as its own turn in this epoch has it (without the
 // mixing): share * x_i + (1 - share) * x_j, and so the labels.
@@ -32,7 +33,8 @@ struct AugmentedSourceOptions {
 absl::StatusOr<std::shared_ptr<const SampleSource>> MakeAugmentedSource(std::shared_ptr<const SampleSource> base,
                                                                         const AugmentedSourceOptions& options);
 
-// The samples of a data set as they are stored: "x" (u8 or f32) and "labels". DATA error if it is not sound.
+// The samples of a data set as they are stored: "x" (u8 or f32) and "labels" or "targets". DATA error if it is not
+// sound.
 absl::StatusOr<std::shared_ptr<const SampleSource>> MakeStoredSource(std::shared_ptr<const Dataset> dataset);
 
 }  // namespace athanor

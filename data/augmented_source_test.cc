@@ -180,7 +180,8 @@ TEST(AugmentedSourceTest, RefusesWhatDoesNotFit) {
   const TensorView views[] = {x.view(), labels.view()};
   ExpectError(source->Read(3, 0, views), "DATA", "the label 3, outside 0 .. 1");
   auto soft = Source(Images(4), Options("mixup:1"));
-  ExpectError(MakeAugmentedSource(soft, Options("mixup:1")).status(), "DATA", "need a class for each sample, not f32[10]");
+  ExpectError(MakeAugmentedSource(soft, Options("mixup:1")).status(), "DATA",
+              "need a class for each sample, not f32[10]");
 }
 
 }  // namespace

@@ -57,10 +57,10 @@ void CutOut(T* image, const ImageSize& size, int64_t top, int64_t left, int64_t 
   }
 }
 
-// As torchvision.transforms.functional defines them for float tensors, on values 0 .. bound: a blend of the image (share
-// `factor`, which may be above 1) with black, with the mean of its grey image, and with its grey image, brought back to
-// 0 .. bound. Grey is 0.2989 R + 0.587 G + 0.114 B; an image of one channel is its own, and has no saturation. Channels
-// are 1 or 3.
+// As torchvision.transforms.functional defines them for float tensors, on values 0 .. bound: a blend of the image
+// (share `factor`, which may be above 1) with black, with the mean of its grey image, and with its grey image, brought
+// back to 0 .. bound. Grey is 0.2989 R + 0.587 G + 0.114 B; an image of one channel is its own, and has no saturation.
+// Channels are 1 or 3.
 void AdjustBrightness(float* image, const ImageSize& size, float factor, float bound);
 void AdjustContrast(float* image, const ImageSize& size, float factor, float bound);
 void AdjustSaturation(float* image, const ImageSize& size, float factor, float bound);

@@ -21,8 +21,8 @@ struct LazyImages {
   std::function<absl::Status(int64_t index, absl::Span<uint8_t> out)> decode;
 };
 
-// Fields "x" (u8) and "labels" (s32). The first read of an image decodes it; the later ones copy it from memory, if it is
-// among the first images that fit in the limit, else decode it anew.
+// Fields "x" (u8) and "labels" (s32). The first read of an image decodes it; the later ones copy it from memory, if it
+// is among the first images that fit in the limit, else decode it anew.
 class LazyImageSource : public SampleSource {
  public:
   // LIMIT error if there is no memory for the cache.

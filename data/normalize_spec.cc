@@ -1,11 +1,14 @@
 #include "data/normalize_spec.h"
 
+#include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "data/parallel.h"
 
 namespace athanor {
 namespace {
@@ -63,21 +66,33 @@ Normalization FromSums(const Sums& sums, uint64_t count) {
   return norm;
 }
 
-absl::StatusOr<Normalization> StandardizeBytes(const SampleSource& source, int64_t x, int64_t channels) {
-  Sums sums{std::vector<uint64_t>(channels), std::vector<uint64_t>(channels)};
-  Room room(source);
-  const int64_t part = room.tensors[x].num_elements() / channels;
-  for (int64_t i = 0; i < source.size(); ++i) {
-    ATH_RETURN_IF_ERROR(ReadSample(source, i, &room));
-    const uint8_t* p = room.tensors[x].as<uint8_t>().data();
-    for (int64_t c = 0; c < channels; ++c, p += part) {
-      uint64_t sum = 0, squares = 0;
-      for (int64_t k = 0; k < part; ++k) sum += p[k], squares += uint32_t{p[k]} * p[k];
-      sums.sum[c] += sum;
-      sums.squares[c] += squares;
+absl::StatusOr<Normalization> StandardizeBytes(const SampleSource& source, int64_t x, int64_t channels, int threads) {
+  constexpr int64_t kBlock = 256;  // samples that share one room
+  Sums total{std::vector<uint64_t>(channels), std::vector<uint64_t>(channels)};
+  std::mutex mutex;
+  const int64_t n = source.size();
+  auto work = [&](int64_t block) -> absl::Status {
+    Room room(source);
+    Sums sums{std::vector<uint64_t>(channels), std::vector<uint64_t>(channels)};
+    const int64_t part = room.tensors[x].num_elements() / channels;
+    for (int64_t i = block * kBlock; i < std::min(n, (block + 1) * kBlock); ++i) {
+      ATH_RETURN_IF_ERROR(ReadSample(source, i, &room));
+      const uint8_t* p = room.tensors[x].as<uint8_t>().data();
+      for (int64_t c = 0; c < channels; ++c, p += part) {
+        uint64_t sum = 0;
+        uint64_t squares = 0;
+        for (int64_t k = 0; k < part; ++k) sum += p[k], squares += uint32_t{p[k]} * p[k];
+        sums.sum[c] += sum;
+        sums.squares[c] += squares;
+      }
     }
-  }
-  return FromSums(sums, static_cast<uint64_t>(source.size()) * static_cast<uint64_t>(part));
+    std::lock_guard<std::mutex> lock(mutex);
+    for (int64_t c = 0; c < channels; ++c) total.sum[c] += sums.sum[c], total.squares[c] += sums.squares[c];
+    return absl::OkStatus();
+  };
+  ATH_RETURN_IF_ERROR(ParallelFor((n + kBlock - 1) / kBlock, threads, work));
+  ATH_ASSIGN_OR_RETURN(const int64_t elements, NumElements(source.fields()[x].shape));
+  return FromSums(total, static_cast<uint64_t>(n) * static_cast<uint64_t>(elements / channels));
 }
 
 // In the order of the samples, twice: the mean first.
@@ -127,7 +142,7 @@ absl::StatusOr<NormalizeSpec> ParseNormalizeSpec(absl::string_view text) {
   return spec;
 }
 
-absl::StatusOr<Normalization> MakeNormalization(const NormalizeSpec& spec, const SampleSource& stored) {
+absl::StatusOr<Normalization> MakeNormalization(const NormalizeSpec& spec, const SampleSource& stored, int threads) {
   const int64_t x = FindField(stored.fields(), "x");
   if (x < 0) return MakeError(ErrorClass::kData, "normalization: the samples have no field x");
   const FieldSpec& field = stored.fields()[x];
@@ -146,7 +161,7 @@ absl::StatusOr<Normalization> MakeNormalization(const NormalizeSpec& spec, const
       norm = Normalization::MeanStd(spec.mean, spec.std, field.dtype == DType::kU8 ? 1.0f / 255.0f : 1.0f);
       break;
     case NormalizeSpec::Kind::kStandardize: {
-      ATH_ASSIGN_OR_RETURN(norm, field.dtype == DType::kU8 ? StandardizeBytes(stored, x, channels)
+      ATH_ASSIGN_OR_RETURN(norm, field.dtype == DType::kU8 ? StandardizeBytes(stored, x, channels, threads)
                                                            : StandardizeFloats(stored, x, channels));
       break;
     }

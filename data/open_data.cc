@@ -5,7 +5,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "data/augmented_source.h"
 #include "data/mnist_sample/mnist_sample.h"
 #include "data/normalize_spec.h"
@@ -28,7 +31,8 @@ std::string Describe(const std::vector<FieldSpec>& fields) {
 
 absl::Status RefuseResize(const DataSpec& spec) {
   if (spec.resize.empty()) return absl::OkStatus();
-  return MakeError(ErrorClass::kReq, "%s: resize = \"%s\" is for folders and archives of images", spec.path, spec.resize);
+  return MakeError(ErrorClass::kReq, "%s: resize = \"%s\" is for folders and archives of images", spec.path,
+                   spec.resize);
 }
 
 absl::Status RefuseImageOptions(const DataSpec& spec, const std::string& kind) {
@@ -45,7 +49,6 @@ absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSo
   ATH_ASSIGN_OR_RETURN(NormalizeSpec normalize, ParseNormalizeSpec(spec.normalize));
   AugmentedSourceOptions options;
   options.seed = spec.seed;
-  options.one_hot = spec.one_hot;
   options.classes = out->classes;
   ATH_ASSIGN_OR_RETURN(Augmentation augmentation, Augmentation::Parse(spec.augment));
   if (test != nullptr && test->fields() != train->fields()) {
@@ -58,17 +61,23 @@ absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSo
     validation = MakeSubset(train, std::move(split.validation));
     train = MakeSubset(train, std::move(split.train));
   }
-  ATH_ASSIGN_OR_RETURN(options.normalization, MakeNormalization(normalize, *train));
+  if (spec.normalization) {
+    options.normalization = *spec.normalization;
+  } else {
+    ATH_ASSIGN_OR_RETURN(options.normalization, MakeNormalization(normalize, *train, spec.threads));
+  }
   out->normalization = options.normalization;
-  for (auto [stored, ready] : {std::pair(&train, &out->train_plain), {&validation, &out->validation}, {&test, &out->test}}) {
+  for (auto [stored, ready] :
+       {std::pair(&train, &out->train_plain), {&validation, &out->validation}, {&test, &out->test}}) {
     if (*stored != nullptr) {
       ATH_ASSIGN_OR_RETURN(*ready, MakeAugmentedSource(*stored, options));
     }
   }
   out->train = out->train_plain;
-  if (!augmentation.empty()) {
+  if (!augmentation.empty() || spec.one_hot) {
     out->augmentation = augmentation.ToString();
     options.augmentation = std::move(augmentation);
+    options.one_hot = spec.one_hot;
     ATH_ASSIGN_OR_RETURN(out->train, MakeAugmentedSource(train, options));
   }
   return absl::OkStatus();
@@ -99,13 +108,16 @@ absl::StatusOr<OpenedData> OpenMnistKind(const DataSpec& spec) {
 absl::StatusOr<OpenedData> PrepareData(TrainTest data, const DataSpec& spec) {
   OpenedData out;
   out.name = data.train.name;
-  out.task = "classification";
+  out.task = data.train.has_targets() ? "regression" : "classification";
   out.classes = data.train.classes;
   out.class_names = data.train.class_names;
+  if (data.train.has_targets() && spec.one_hot) {
+    return MakeError(ErrorClass::kReq, "%s: one-hot labels are for classes, this is a regression", out.name);
+  }
   std::shared_ptr<const SampleSource> sources[2];
   for (auto [dataset, source] : {std::pair(&data.train, &sources[0]), {&data.test, &sources[1]}}) {
     if (dataset->size() == 0 && dataset == &data.test) continue;
-    out.memory_bytes += dataset->features.bytes() + dataset->labels.bytes();
+    out.memory_bytes += dataset->features.bytes() + dataset->labels.bytes() + dataset->targets.bytes();
     ATH_ASSIGN_OR_RETURN(*source, MakeStoredSource(std::make_shared<const Dataset>(std::move(*dataset))));
   }
   ATH_RETURN_IF_ERROR(internal::PrepareSources(spec, std::move(sources[0]), std::move(sources[1]), &out));
@@ -119,12 +131,24 @@ absl::StatusOr<OpenedData> OpenData(const DataSpec& spec) {
                      spec.validation);
   }
   if (path == "mnist") return OpenMnistKind(spec);
+  if (absl::StartsWith(path, "task:")) return internal::OpenTask(spec);
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) {
-    return MakeError(ErrorClass::kPath, "%s: there is no such file or folder, and it is not \"mnist\"", path);
+    return MakeError(ErrorClass::kPath,
+                     "%s: there is no such file or folder, and it is neither \"mnist\" nor \"task:dates\" nor "
+                     "\"task:reverse\"",
+                     path);
   }
-  if (S_ISDIR(info.st_mode) && HasIdxFiles(path)) return OpenMnistKind(spec);
-  return MakeError(ErrorClass::kPath, "%s: is no folder with the IDX files of MNIST's kind", path);
+  if (S_ISDIR(info.st_mode)) return HasIdxFiles(path) ? OpenMnistKind(spec) : internal::OpenImages(spec);
+  const std::string lower = absl::AsciiStrToLower(path);
+  const absl::string_view plain = absl::StripSuffix(lower, ".gz");
+  if (absl::EndsWith(plain, ".csv") || absl::EndsWith(plain, ".tsv")) return internal::OpenCsv(spec);
+  if (absl::EndsWith(plain, ".txt")) return internal::OpenText(spec);
+  if (absl::EndsWith(lower, ".npz")) return internal::OpenNpz(spec);
+  if (absl::EndsWith(lower, ".zip")) return internal::OpenImages(spec);
+  return MakeError(ErrorClass::kPath,
+                   "%s: the name tells no kind of data: there are folders, .zip, .csv, .tsv, .npz and .txt (.gz)",
+                   path);
 }
 
 }  // namespace athanor

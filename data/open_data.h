@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,41 +16,47 @@
 namespace athanor {
 
 struct DataSpec {
-  // "mnist" (the sample in the program) or a folder with the four IDX files of MNIST's kind.
+  // "mnist" (the sample in the program), a folder with the four IDX files of MNIST's kind, a folder or zip archive of
+  // images in class folders, or a file .csv, .tsv, .npz or .txt (a text), each but .npz plain or .gz; or "task:dates"
+  // or "task:reverse", which are generated.
   std::string path = "mnist";
-  std::string test_path{};      // of the same kind; empty: the test set that comes with `path`, if one does
-  double validation = 0;      // share of the training samples held back; of a text: its end
-  uint64_t seed = 1;          // of that choice, of augmentation, of windows' phases and of generated tasks
+  std::string test_path{};  // of the same kind; empty: the test set that comes with `path`, if one does
+  double validation = 0;    // share of the training samples held back; of a text: its end
+  uint64_t seed = 1;        // of that choice, augmentation, windows' phases and generated tasks
   std::string normalize = "standardize";  // see ParseNormalizeSpec; computed without the held back samples
-  std::string augment{};        // see data/augment.h; of the training samples alone
-  bool one_hot = false;       // labels as f32 [classes]
+  std::string augment{};  // see data/augment.h; of the training samples alone
+  bool one_hot = false;   // labels of the training samples as f32 [classes]
   // Images in folders and archives.
-  std::string resize{};         // "32", "224x160" (height x width; stretched), "crop:224" (covers it, centre cut out)
-  int64_t channels = 0;       // 1 or 3; 0: what most have
-  int64_t cache_mib = 4096;   // decoded images kept in memory, all sets together; 0: none
+  std::string resize{};      // "32", "224x160" (height x width; stretched), "crop:224" (covers it, centre cut out)
+  int64_t channels = 0;      // 1 or 3; 0: what most have
+  int64_t cache_mib = 4096;  // decoded images kept in memory, all sets together; 0: none
   // Tables.
   std::string label_column = "-1";  // by name or number from 0, -1 is the last; of a regression also several: "3,4"
-  std::string separator{};      // one character, or "tab"; empty: found out
-  bool regression = false;    // the labels are numbers, not classes
+  std::string separator{};          // one character, or "tab"; empty: found out
+  bool regression = false;          // the labels are numbers, not classes
   // Texts.
-  int64_t sequence = 64;      // characters of a sample
-  int threads = 0;            // for decoding what is needed at the open; 0: as many as there are
+  int64_t sequence = 64;  // characters of a sample
+  int threads = 0;        // for decoding what is needed at the open; 0: as many as there are
+  // As a trained model has them: in the place of `normalize`, and of the characters that the text has.
+  std::optional<Normalization> normalization{};
+  std::vector<std::string> vocabulary{};
 };
 
 struct OpenedData {
   std::string name;
   std::string task;  // "classification", "language", "sequence" or "regression"
-  // Sources own (share) the data. All have the same fields ("x" and "labels", of a regression "targets", of a sequence also
-  // "source"), but that labels of `train` are shares of the classes if it mixes samples. validation and test are null where
+  // Sources own (share) the data. All have the same fields ("x" and "labels", of a regression "targets", of a
+  // sequence also "source"), but that
+  // labels of `train` are shares of the classes if it mixes samples or is one-hot. validation and test are null where
   // there are none.
   std::shared_ptr<const SampleSource> train, validation, test;
   std::shared_ptr<const SampleSource> train_plain;  // the training samples without augmentation and phases
-  int64_t classes = 0;                    // of a language: its characters
-  std::vector<std::string> class_names;   // one for each class, or none
-  std::vector<std::string> vocabulary;    // of language and sequence: the text of each token
-  Normalization normalization;            // as applied; of tokens it is the identity
+  int64_t classes = 0;                   // of a language: its characters
+  std::vector<std::string> class_names;  // one for each class, or none
+  std::vector<std::string> vocabulary;   // of language and sequence: each token
+  Normalization normalization;           // as applied; of tokens it is the identity
   std::string augmentation = "none";
-  int64_t memory_bytes = 0;               // held, or that the cache may come to hold
+  int64_t memory_bytes = 0;              // held, or that the cache may come to hold
 
   const std::vector<FieldSpec>& fields() const { return train->fields(); }
 };

@@ -14,8 +14,14 @@ namespace athanor::internal {
 absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSource> train,
                             std::shared_ptr<const SampleSource> test, OpenedData* out);
 
-// REQ error if the specification asks to resize, which only folders and archives of images can; the second also if it asks
-// for augmentation or one-hot labels, which this `kind` of data cannot have.
+absl::StatusOr<OpenedData> OpenImages(const DataSpec& spec);  // folders and zip archives
+absl::StatusOr<OpenedData> OpenText(const DataSpec& spec);    // characters
+absl::StatusOr<OpenedData> OpenTask(const DataSpec& spec);    // "task:NAME"
+absl::StatusOr<OpenedData> OpenCsv(const DataSpec& spec);
+absl::StatusOr<OpenedData> OpenNpz(const DataSpec& spec);
+
+// REQ error if the specification asks to resize, which only folders and archives of images can; the second also if it
+// asks for augmentation or one-hot labels, which this `kind` of data cannot have.
 absl::Status RefuseResize(const DataSpec& spec);
 absl::Status RefuseImageOptions(const DataSpec& spec, const std::string& kind);
 

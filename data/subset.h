@@ -18,8 +18,8 @@ struct Split {
   std::vector<int64_t> train, validation;  // each in rising order
 };
 
-// round(share * samples) of the samples, at least one, chosen by the seed, are for validation. REQ error for a share that
-// is not above 0 and below 1; DATA error if nothing would be left for training.
+// round(share * samples) of the samples, at least one, chosen by the seed, are for validation. REQ error for a share
+// that is not above 0 and below 1; DATA error if nothing would be left for training.
 absl::StatusOr<Split> SplitForValidation(int64_t samples, double share, uint64_t seed);
 
 }  // namespace athanor

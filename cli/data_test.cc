@@ -1,0 +1,86 @@
+// athanor data, and training and evaluating on data of several kinds.
+#include <cstdint>
+#include <cstring>
+
+#include "cli/testing/cli_fixture.h"
+
+namespace athanor {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class DataTest : public CliTest {
+ protected:
+  // Points of three classes, well apart.
+  void WriteTable() {
+    std::string text = "x,y,kind\n";
+    for (int i = 0; i < 300; ++i) {
+      const int kind = i % 3;
+      text += std::to_string(3 * kind + (i % 7) * 0.1) + "," + std::to_string(5 - 4 * kind + (i % 5) * 0.1) + "," +
+              (kind == 0 ? "red" : kind == 1 ? "green" : "blue") + "\n";
+    }
+    WriteAll(dir_ / "t.csv", text);
+  }
+};
+
+TEST_F(DataTest, DescribesADataSet) {
+  Outcome o = Run("data mnist --val-split 0.1");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("a sample: x f32[1,28,28], labels s32[]"), HasSubstr("train: 9,000 samples"),
+                           HasSubstr("validation: 1,000 samples"), HasSubstr("test: 2,000 samples"),
+                           HasSubstr("read all 12,000 samples")));
+  WriteAll(dir_ / "t.txt", "hello hello hello");
+  o = Run("data t.txt --sequence 3");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("(language)"), HasSubstr("vocabulary: 5: \\x20 e h l o")));
+  ExpectUsageError(Run("data none.zip"), "none.zip: there is no such file");
+  ExpectUsageError(Run("data t.csv.txt --augment flip"), "t.csv.txt");
+}
+
+TEST_F(DataTest, WritesTheBatchesOfARun) {
+  const std::string flags =
+      "data mnist --val-split 0.9 --augment crop:2,mixup:0.2 --batch 300 --epochs 2 --write-batches ";
+  ASSERT_EQ(Run(flags + "a.bin --threads 1").code, 0);
+  ASSERT_EQ(Run(flags + "b.bin --threads 3").code, 0);
+  const std::string a = ReadAll(dir_ / "a.bin");
+  EXPECT_TRUE(a == ReadAll(dir_ / "b.bin"));
+  const size_t line = a.find('\n');
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_THAT(a.substr(0, line), AllOf(HasSubstr("\"format\":\"athanor-batches-1\""), HasSubstr("\"batches\":8"),
+                                       HasSubstr("{\"name\":\"labels\",\"dtype\":\"f32\",\"shape\":[10]}")));
+  size_t at = line + 1;
+  for (int batch = 0; batch < 8; ++batch) {
+    int64_t rows = 0;
+    ASSERT_LE(at + sizeof(rows), a.size());
+    std::memcpy(&rows, a.data() + at, sizeof(rows));
+    EXPECT_EQ(rows, batch % 4 == 3 ? 100 : 300);
+    at += sizeof(rows) + rows * (784 + 10) * sizeof(float);
+  }
+  EXPECT_EQ(at, a.size());
+  ExpectUsageError(Run("data mnist --split validation --write-batches v.bin"), "there are no validation samples");
+  ExpectUsageError(Run("data mnist --write-batches no/v.bin"), "no/v.bin");
+}
+
+TEST_F(DataTest, TrainsOnATableAndEvaluatesItsValidationSet) {
+  WriteTable();
+  Outcome o = Run("train mlp --data t.csv --val-split 0.2 --batch 16 --epochs 5 --threads 1 --progress none --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("240 training and 60 validation samples, 3 classes"),
+                           HasSubstr("validation accuracy 100.00 %")));
+  o = Run("evaluate run --data t.csv --val-split 0.2 --set validation --threads 1");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("accuracy 100.00 %"), HasSubstr("green")));
+}
+
+TEST_F(DataTest, TrainsOnAugmentedImages) {
+  Outcome o = Run("train lenet5 --augment crop:2,mixup:0.2 --val-split 0.5 --batch 500 --epochs 1 --threads 1 "
+                  "--loader-threads 2 --progress none --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("augmented by crop:2,mixup:0.2"));
+  EXPECT_THAT(ReadAll(dir_ / "run" / "config.toml"), HasSubstr("augment = \"crop:2,mixup:0.2\"\n"));
+  ExpectUsageError(Run("train lenet5 --augment spin"), "item 1 \"spin\": no such change");
+}
+
+}  // namespace
+}  // namespace athanor
