@@ -100,7 +100,7 @@ absl::StatusOr<Task> TaskOf(const Graph& model);
 absl::StatusOr<Graph> WithWeights(const Graph& model, const Weights& weights);
 
 // The name of the first variable of the plan, in its order, that holds a NaN or infinity; empty when there is none.
-absl::StatusOr<std::string> FirstNonFiniteVariable(const Weights& weights);
+std::string FirstNonFiniteVariable(const Weights& weights);
 
 }  // namespace athanor
 
