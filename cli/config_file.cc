@@ -119,7 +119,9 @@ class ConfigReader {
     const ValueType type = TypeOf(option);
     const bool unsigned_only = option.get_type_name() == "UINT";
     const bool negative = unsigned_only && node.is_integer() && node.as_integer()->get() < 0;
-    if (negative || !Fits(node, type)) return Error(line, absl::StrCat("\"", key, "\" takes ", NameOf(type), negative ? " from 0" : ""));
+    if (negative || !Fits(node, type)) {
+      return Error(line, absl::StrCat("\"", key, "\" takes ", NameOf(type), negative ? " from 0" : ""));
+    }
     values->push_back(TextOf(node));
     return absl::OkStatus();
   }

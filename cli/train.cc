@@ -89,8 +89,9 @@ absl::Status PrintResults(Trainer& trainer, const OpenedData& data, const TrainC
   const Task task = trainer.task();
   if (set != nullptr) {
     ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, trainer.Evaluate(set));
-    std::string text = absl::StrFormat("%s loss %.4f%s", name, m.loss(), MetricsText(task, m));
-    if (task == Task::kClassification) text = absl::StrFormat("%s accuracy %.2f %%, loss %.4f", name, 100 * m.accuracy(), m.loss());
+    std::string text = task == Task::kClassification
+                           ? absl::StrFormat("%s accuracy %.2f %%, loss %.4f", name, 100 * m.accuracy(), m.loss())
+                           : absl::StrFormat("%s loss %.4f%s", name, m.loss(), MetricsText(task, m));
     std::printf("%s, after %lld steps\n", text.c_str(), static_cast<long long>(steps));
   }
   if (config.out.empty()) return absl::OkStatus();
@@ -123,7 +124,8 @@ absl::StatusOr<Graph> MakeModel(const Flags& flags, const OpenedData& data) {
   return model;
 }
 
-absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const TrainConfig& config, const Trainer& trainer) {
+absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const TrainConfig& config,
+                                                     const Trainer& trainer) {
   std::optional<int64_t> resumed;
   if (config.resume) resumed = trainer.resumed_steps();
   return OpenMetricsLogs(config.out, config.out.empty() ? "none" : flags.logs, resumed);

@@ -24,7 +24,8 @@ class CheckpointFolder {
   // `keep` >= 1 is the number of step files that stay. Nothing is touched yet.
   CheckpointFolder(std::string folder, int64_t keep);
 
-  // Removes what killed processes have left behind: temporary files whose process no longer lives; and with `forget`, for a run that starts anew, the checkpoints of the run that was here before.
+  // Removes what killed processes have left behind: temporary files whose process no longer lives; and with `forget`, for
+  // a run that starts anew, the checkpoints of the run that was here before.
   absl::Status Clean(bool forget);
 
   // Writes the checkpoint and makes it last.ckpt, and best.ckpt first if it is the `best`; then removes the oldest step

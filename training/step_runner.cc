@@ -5,10 +5,12 @@
 #include <cstring>
 #include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/compile.h"
+#include "runtime/onednn/library.h"
 
 namespace athanor {
 namespace {
@@ -193,15 +195,19 @@ absl::StatusOr<Graph> WithWeights(const Graph& model, const Weights& weights) {
   return result;
 }
 
-absl::StatusOr<std::string> FirstNonFiniteVariable(const Weights& weights) {
+std::string FirstNonFiniteVariable(const Weights& weights) {
+  auto finite = [](float f) { return std::isfinite(f); };
   for (const Variable& v : weights.plan().variables) {
     if (v.desc.dtype != DType::kF32) continue;
-    ATH_ASSIGN_OR_RETURN(Tensor value, weights.Get(v.name));
-    for (float f : value.as<float>()) {
-      if (!std::isfinite(f)) return v.name;
-    }
+    const float* data = reinterpret_cast<const float*>(weights.data() + v.offset);
+    const absl::StatusOr<int64_t> bytes = LayoutBytes(v.desc);
+    const int64_t n = bytes.ok() ? *bytes / static_cast<int64_t>(sizeof(float)) : 0;
+    if (std::all_of(data, data + n, finite)) continue;
+    // Unless it is the layout's padding.
+    const absl::StatusOr<Tensor> value = weights.Get(v.name);
+    if (value.ok() && !absl::c_all_of(value->as<float>(), finite)) return v.name;
   }
-  return std::string();
+  return "";
 }
 
 }  // namespace athanor

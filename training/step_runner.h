@@ -56,9 +56,9 @@ class StepRunner {
   // inputs are not the fields.
   static absl::StatusOr<std::unique_ptr<StepRunner>> Create(const Graph& model, const StepRunnerOptions& options);
 
-  // One step, or one part of a step: loss, gradients, update. `fields` are in the order of the options, each [at least rows, ...]; `rows` is one
-  // of train_rows. SHAPE or DTYPE error for a field that does not fit, REQ error for another number of rows. The loss is
-  // given as it is: whether it is finite is the caller's to look at.
+  // One step, or one part of a step: loss, gradients, update. `fields` are in the order of the options, each
+  // [at least rows, ...]; `rows` is one of train_rows. SHAPE or DTYPE error for a field that does not fit, REQ error for
+  // another number of rows. The loss is given as it is: whether it is finite is the caller's to look at.
   absl::StatusOr<StepOutput> Train(absl::Span<const Tensor> fields, int64_t rows, const StepScalars& scalars);
   // Loss and logits without an update.
   absl::StatusOr<StepOutput> Evaluate(absl::Span<const Tensor> fields, int64_t rows);
@@ -100,7 +100,7 @@ absl::StatusOr<Task> TaskOf(const Graph& model);
 absl::StatusOr<Graph> WithWeights(const Graph& model, const Weights& weights);
 
 // The name of the first variable of the plan, in its order, that holds a NaN or infinity; empty when there is none.
-absl::StatusOr<std::string> FirstNonFiniteVariable(const Weights& weights);
+std::string FirstNonFiniteVariable(const Weights& weights);
 
 }  // namespace athanor
 

@@ -179,11 +179,11 @@ TEST(StepRunnerTest, WhatDoesNotFitIsNamed) {
 TEST(StepRunnerTest, TheFirstVariableThatIsNotFiniteIsNamed) {
   auto runner = StepRunner::Create(Classifier(), Options());
   ASSERT_TRUE(runner.ok()) << runner.status();
-  EXPECT_EQ(*FirstNonFiniteVariable((*runner)->weights()), "");
+  EXPECT_EQ(FirstNonFiniteVariable((*runner)->weights()), "");
   Tensor bias = *(*runner)->weights().Get("fc2.bias");
   bias.as<float>()[1] = std::numeric_limits<float>::infinity();
   ASSERT_TRUE((*runner)->weights().Set("fc2.bias", bias).ok());
-  EXPECT_EQ(*FirstNonFiniteVariable((*runner)->weights()), "fc2.bias");
+  EXPECT_EQ(FirstNonFiniteVariable((*runner)->weights()), "fc2.bias");
   Graph with = *WithWeights(Classifier(), (*runner)->weights());
   EXPECT_EQ(with.value(with.FindValue("fc2.bias")).data->as<float>()[1], std::numeric_limits<float>::infinity());
 }

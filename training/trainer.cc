@@ -21,6 +21,8 @@ bool AllFinite(absl::Span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
 
+constexpr int64_t kStepsBetweenLooks = 50;  // at the weights
+
 // The parts of a step have masks of their own for dropout; the first has those of a step that is not made of parts.
 uint64_t SeedOfPart(uint64_t seed, int64_t part) { return part == 0 ? seed : Philox::MixStream(seed, part); }
 
@@ -127,7 +129,7 @@ absl::Status Trainer::CheckFinite(const StepOutput& output, const Batch& batch) 
     if (!AllFinite(batch.fields[i].as<float>())) culprit = absl::StrCat("the data's \"", fields_[i].name, "\"");
   }
   if (culprit.empty()) {
-    ATH_ASSIGN_OR_RETURN(std::string variable, FirstNonFiniteVariable(runner_->weights()));
+    const std::string variable = FirstNonFiniteVariable(runner_->weights());
     if (!variable.empty()) culprit = absl::StrCat("\"", variable, "\", looked at after this step's update");
   }
   if (culprit.empty() && output.logits.data != nullptr && !AllFinite(output.logits.as<float>())) {
@@ -138,6 +140,15 @@ absl::Status Trainer::CheckFinite(const StepOutput& output, const Batch& batch) 
       "the loss is %f at step %d (epoch %d, batch %d): training stops; the last checkpoint is kept. The first tensor that "
       "is not finite is %s. A smaller learning rate (now %g) or --clip-norm often helps",
       output.loss, state_.step + 1, state_.epoch + 1, state_.batch_index + 1, culprit, learning_rate()));
+}
+
+absl::Status Trainer::CheckWeights() const {
+  const std::string bad = FirstNonFiniteVariable(runner_->weights());
+  if (bad.empty()) return absl::OkStatus();
+  return absl::AbortedError(absl::StrFormat(
+      "\"%s\" is not finite after step %d (epoch %d, batch %d): training stops; the last checkpoint is kept. A smaller "
+      "learning rate (now %g) or --clip-norm often helps",
+      bad, state_.step, state_.epoch + 1, state_.batch_index, learning_rate()));
 }
 
 bool Trainer::EvaluationDue() const {
@@ -157,6 +168,8 @@ absl::Status Trainer::FinishStep(TrainListener* listener, TrainResult* result) {
   r.has_accuracy = has_logits_;
   r.seconds = Seconds(timing_.epoch);
   r.seconds_waited = timing_.waited_now - timing_.waited_before;
+  const bool look = r.epoch_end || EvaluationDue() || state_.step % kStepsBetweenLooks == 0;
+  if (look) ATH_RETURN_IF_ERROR(CheckWeights());
   // What was saved when the run was stopped behind this step lacks what comes now.
   if (r.epoch_end || EvaluationDue()) saved_step_ = -1;
   if (EvaluationDue()) {

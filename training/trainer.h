@@ -88,8 +88,9 @@ class Trainer {
 
   // Runs to the last step. When `stop` becomes nonzero (a signal's number) the step is finished, the state saved and the
   // run ends. A loss that is not finite ends it with an error that names the step, the batch and the first tensor that is
-  // not finite; the last checkpoint stays. With patience, the weights are those of the best evaluation at the end; with
-  // ema_decay, the parameters are the averages.
+  // not finite; the last checkpoint stays. So do weights that are not finite, which ReLU may hide from the loss: they are
+  // looked at every 50 steps, at the end of an epoch, and before an evaluation. With patience, the weights are those of
+  // the best evaluation at the end; with ema_decay, the parameters are the averages.
   absl::StatusOr<TrainResult> Run(TrainListener* listener, const std::atomic<int>* stop = nullptr);
 
   // Metrics of the validation or the test set.
@@ -119,6 +120,7 @@ class Trainer {
   absl::Status RunLoop(BatchLoader* loader, TrainListener* listener, const std::atomic<int>* stop, TrainResult* result);
   absl::Status Step(BatchLoader* loader, TrainListener* listener);
   absl::Status CheckFinite(const StepOutput& output, const Batch& batch);
+  absl::Status CheckWeights() const;
   bool EvaluationDue() const;
   absl::Status FinishStep(TrainListener* listener, TrainResult* result);
   absl::Status Save(TrainListener* listener, bool best);

@@ -28,7 +28,8 @@ RunLength LengthOf(const TrainConfig& config, int64_t batches) {
   RunLength length;
   length.steps_per_epoch = (batches + config.accumulate - 1) / config.accumulate;
   length.steps = config.steps;
-  const bool limited = config.epochs > 0 && config.epochs < std::numeric_limits<int64_t>::max() / length.steps_per_epoch;
+  const int64_t most = std::numeric_limits<int64_t>::max() / length.steps_per_epoch;
+  const bool limited = config.epochs > 0 && config.epochs < most;
   const int64_t all = config.epochs * length.steps_per_epoch;
   if (limited && (config.steps == 0 || all < config.steps)) length.steps = all;
   return length;
@@ -124,7 +125,8 @@ absl::Status Trainer::Resume() {
   ATH_ASSIGN_OR_RETURN(CheckpointFolder::Found found, folder_->LoadNewest());
   for (const std::string& error : found.skipped) notes_.push_back(absl::StrFormat("damaged checkpoint: %s", error));
   if (!found.skipped.empty()) notes_.push_back(absl::StrFormat("going on from %s", found.path));
-  ATH_ASSIGN_OR_RETURN(state_, RestoreState(found.path, found.checkpoint, model_, config_, Identity(), &runner_->weights()));
+  ATH_ASSIGN_OR_RETURN(
+      state_, RestoreState(found.path, found.checkpoint, model_, config_, Identity(), &runner_->weights()));
   if (!state_.early_stopping.empty()) {
     absl::Status restored = early_->Restore(state_.early_stopping);
     if (!restored.ok()) return AddContext(restored, found.path);

@@ -28,7 +28,9 @@ absl::Status ReadMeta(const std::string& path, const Attributes& meta, const cha
   const AttrValue* found = meta.Find(name);
   if (found == nullptr) return absl::OkStatus();
   const T* typed = std::get_if<T>(found);
-  if (typed == nullptr) return MakeError(ErrorClass::kCkpt, "%s: %s = %s is of another type", path, name, AttrToString(*found));
+  if (typed == nullptr) {
+    return MakeError(ErrorClass::kCkpt, "%s: %s = %s is of another type", path, name, AttrToString(*found));
+  }
   *value = *typed;
   return absl::OkStatus();
 }

@@ -94,7 +94,8 @@ std::string TransferText(const std::string& path, const TransferReport& report) 
     absl::StrAppendFormat(&text, "  %-12s %s%s\n", what, name, detail);
   };
   for (const auto& o : report.other_shape) {
-    line("other shape", o.name, absl::StrCat(": ", ShapeToString(o.source), " there, ", ShapeToString(o.model), " here; starts anew"));
+    const std::string shapes = absl::StrCat(ShapeToString(o.source), " there, ", ShapeToString(o.model), " here");
+    line("other shape", o.name, absl::StrCat(": ", shapes, "; starts anew"));
   }
   for (const std::string& name : report.missing) line("missing", name, ": starts anew");
   for (const std::string& name : report.unused) line("not used", name, "");
