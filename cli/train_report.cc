@@ -40,6 +40,7 @@ void TrainReporter::OnStep(const StepEvent& e) {
   report.seconds_left = e.seconds_left;
   report.lr = e.learning_rate;
   report.waiting = e.waited;
+  report.extra = tested_;
   progress_->Step(report);
   if (e.step % log_every_ != 0) return;
   log_->Scalar("train/loss", e.step, e.loss);
@@ -58,6 +59,8 @@ void TrainReporter::OnReport(const ReportEvent& r) {
       log_->Scalar("test/accuracy", r.step, r.validation->accuracy());
     }
     if (task_ == Task::kLanguage) log_->Scalar("test/bits_per_character", r.step, r.validation->bits());
+    tested_ = {{"test_loss", r.validation->loss()}};
+    if (r.has_accuracy) tested_.emplace_back("test_accuracy", r.validation->accuracy());
   }
   if (r.epoch_end) {
     log_->Scalar("epoch/loss", r.step, r.train_loss);

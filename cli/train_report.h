@@ -34,6 +34,7 @@ class TrainReporter : public TrainListener {
   Progress* progress_;
   MetricsLog* log_;
   int64_t log_every_;
+  NamedNumbers tested_;  // of the last evaluation
   bool failed_ = false;
 };
 

@@ -72,6 +72,7 @@ absl::Status Trainer::RunLoop(BatchLoader* loader, TrainListener* listener, cons
 }
 
 absl::Status Trainer::Step(BatchLoader* loader, TrainListener* listener) {
+  const Clock::time_point start = Clock::now();
   const int64_t parts = std::min(config_.accumulate, batches_ - state_.batch_index);
   const int64_t rows = std::min(parts * config_.batch, data_.train->size() - state_.batch_index * config_.batch);
   StepEvent e;
@@ -100,7 +101,7 @@ absl::Status Trainer::Step(BatchLoader* loader, TrainListener* listener) {
   state_.samples += rows;
   state_.counted += metrics.samples();
   state_.correct += metrics.correct();
-  timing_.samples += rows;
+  timing_.rate.Add(static_cast<double>(rows), Seconds(start));
   timing_.waited_now = loader->seconds_waited();
 
   e.epoch = state_.epoch + 1;
@@ -112,11 +113,10 @@ absl::Status Trainer::Step(BatchLoader* loader, TrainListener* listener) {
   e.loss = loss_sum / rows;
   e.mean_loss = state_.loss_sum / state_.samples;
   e.mean_accuracy = state_.counted > 0 ? static_cast<double>(state_.correct) / state_.counted : 0;
-  const double elapsed = std::max(1e-9, Seconds(timing_.run));
-  e.samples_per_second = timing_.samples / elapsed;
+  e.samples_per_second = std::max(1e-9, timing_.rate.rate());
   const double rows_a_step = static_cast<double>(data_.train->size()) / length_.steps_per_epoch;
   e.seconds_left = (length_.steps - state_.step) * rows_a_step / e.samples_per_second;
-  e.waited = timing_.waited_now / elapsed;
+  e.waited = timing_.waited_now / std::max(1e-9, Seconds(timing_.run));
   listener->OnStep(e);
   return absl::OkStatus();
 }

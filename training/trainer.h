@@ -15,6 +15,7 @@
 #include "data/sample_source.h"
 #include "training/checkpoints.h"
 #include "training/evaluation.h"
+#include "training/progress.h"
 #include "training/step_runner.h"
 #include "training/train_config.h"
 #include "training/training_state.h"
@@ -39,7 +40,7 @@ struct StepEvent {
   double loss = 0;                                  // of this step
   double mean_loss = 0, mean_accuracy = 0;          // of the epoch so far
   double learning_rate = 0, grad_norm = -1;         // -1: not asked for (TrainConfig::grad_norm)
-  double samples_per_second = 0, seconds_left = 0;  // of this process
+  double samples_per_second = 0, seconds_left = 0;  // of the last seconds, evaluations aside
   double waited = 0;                                // share of the time spent waiting for data
 };
 
@@ -154,7 +155,7 @@ class Trainer {
   struct Timing {
     Clock::time_point run, epoch;
     double waited_before = 0, waited_now = 0;  // before the epoch; until now
-    int64_t samples = 0;                       // of this process
+    RateMeter rate;                            // samples of steps; evaluations aside
   } timing_;
 };
 
