@@ -19,6 +19,10 @@ std::vector<ModelInfo> ResNetModels();
 std::vector<ModelInfo> CifarResNetModels();
 std::vector<ModelInfo> DenseNetModels();
 std::vector<ModelInfo> MobileNetModels();
+std::vector<ModelInfo> RecurrentModels();
+std::vector<ModelInfo> EncoderModels();
+std::vector<ModelInfo> LanguageModels();
+std::vector<ModelInfo> SequenceToSequenceModels();
 
 }  // namespace athanor
 

@@ -30,6 +30,10 @@ std::vector<ModelInfo> Collect() {
   add(CifarResNetModels());
   add(DenseNetModels());
   add(MobileNetModels());
+  add(RecurrentModels());
+  add(EncoderModels());
+  add(LanguageModels());
+  add(SequenceToSequenceModels());
   return all;
 }
 

@@ -110,6 +110,9 @@ std::vector<Case> Cases() {
                                                  .hidden = 8});
                    },
                    SequenceBatch});
+  for (const char* name : {"lstm_rows", "bigru_rows", "encoder_rows"}) {
+    cases.push_back({name, [name] { return BuildModel(name); }, ImageBatch});
+  }
   return cases;
 }
 
