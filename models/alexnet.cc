@@ -61,7 +61,7 @@ std::vector<ModelInfo> AlexNetModels() {
       {"alexnet", "AlexNet in torchvision's form: five convolutions, three fully connected layers", paper, {3, 224, 224}, 1000,
        61100840, "torchvision alexnet", {"width", "dropout"}, &AlexNet},
       {"alexnet_cifar", "AlexNet for 32x32: 48, 96, 192, 128, 128 channels at stride 1, batch norm, 512 units", paper,
-       {3, 32, 32}, 10, 0, "benchmarks/peers/networks.py", {"width", "dropout"}, &AlexNetCifar},
+       {3, 32, 32}, 10, 1897658, "benchmarks/peers/networks.py", {"width", "dropout"}, &AlexNetCifar},
   };
 }
 

@@ -1,6 +1,7 @@
 // GoogLeNet (Inception v1): four parallel paths (1x1, 3x3, 5x5, pooling), concatenated. The original form without batch
-// normalisation, named like torchvision's, convolutions started by kaiming_normal of the fan out. The auxiliary heads train
-// with 0.3 of their loss, as in the paper, and are in no other entry.
+// normalisation, named like torchvision's. Convolutions start by kaiming_normal: of the fan in, for the fan out would make
+// activations grow in the narrow 1x1 convolutions; with batch normalisation of the fan out. The auxiliary heads train with
+// 0.3 of their loss, as in the paper, and are in no other entry.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -20,8 +21,10 @@ class Builder {
   Builder(GraphBuilder* b, const ModelOptions& o, bool norm) : b_(*b), o_(o), norm_(norm) {}
 
   Var Conv(Var x, int64_t channels, int64_t kernel, const std::string& name, int64_t stride = 1) {
-    return AddConv(b_, x, {.channels = Scaled(channels, o_.width), .kernel = kernel, .stride = stride,
-                           .conv = norm_ ? name + ".conv" : name, .norm = norm_ ? name + ".bn" : ""});
+    ConvBlock block = {.channels = Scaled(channels, o_.width), .kernel = kernel, .stride = stride,
+                       .conv = norm_ ? name + ".conv" : name, .norm = norm_ ? name + ".bn" : ""};
+    if (!norm_) block.init = {"kaiming_normal", {}};
+    return AddConv(b_, x, block);
   }
 
   Var Block(Var x, const Inception& i) {
