@@ -77,7 +77,9 @@ TEST_P(EveryModel, TakesTheOptionsThatItNames) {
   none.dropout = 0;
   EXPECT_EQ(BuildModel(info.name, half).ok(), takes("width"));
   EXPECT_EQ(BuildModel(info.name, none).ok(), takes("dropout"));
-  if (takes("width")) EXPECT_LT(Parameters(Built(info.name, half)), info.parameters);
+  if (takes("width")) {
+    EXPECT_LT(Parameters(Built(info.name, half)), info.parameters);
+  }
   if (!takes("dropout")) return;
   for (const Node& node : Built(info.name, none).nodes) EXPECT_NE(node.op, "Dropout") << node.name;
 }
