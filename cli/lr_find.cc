@@ -4,14 +4,13 @@
 #include <cstdio>
 #include <limits>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/data_flags.h"
 #include "cli/model_flags.h"
 #include "cli/optimizer_flags.h"
+#include "cli/train_setup.h"
 #include "compiler/graph/initializers.h"
-#include "compiler/graph/model_io.h"
 #include "data/loader.h"
 #include "data/open_data.h"
 #include "models/models.h"
@@ -37,22 +36,6 @@ struct Flags {
   int threads = 0;
   int64_t loader_threads = 1;
 };
-
-// A network of the zoo for the data's samples and classes, or the model of a file with its weights.
-absl::StatusOr<Graph> MakeModel(const Flags& flags, const OpenedData& data) {
-  if (absl::EndsWith(flags.model, ".ath")) return ReadModel(flags.model);
-  ModelOptions options = flags.form;
-  if (options.classes == 0) {
-    options.classes = data.classes;
-    if (data.task == "classification") options.class_names = data.class_names;
-  }
-  const ModelInfo* info = FindModel(flags.model);
-  const Shape& sample = data.fields()[FindField(data.fields(), "x")].shape;
-  const bool fits =
-      info != nullptr && data.task == "classification" && (info->any_rank || info->input.size() == sample.size());
-  if (options.input.empty() && fits && sample != info->input) options.input = sample;
-  return BuildModel(flags.model, options);
-}
 
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const Flags& flags, const SampleSource& data, Graph model) {
   const int64_t labels = FindField(data.fields(), "labels");
@@ -148,7 +131,7 @@ absl::StatusOr<int> Find(Flags flags) {
     return MakeError(ErrorClass::kData, "data set \"%s\" has %d samples, fewer than one batch of %d", data.name,
                      data.train->size(), flags.batch);
   }
-  ATH_ASSIGN_OR_RETURN(Graph model, MakeModel(flags, data));
+  ATH_ASSIGN_OR_RETURN(Graph model, MakeTrainModel(flags.model, flags.form, data));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<StepRunner> runner, MakeRunner(flags, *data.train, std::move(model)));
   Progress progress(stderr, mode);
   ATH_RETURN_IF_ERROR(Sweep(flags, data.train, runner.get(), &progress, &test));
