@@ -1,11 +1,17 @@
-"""Times Athanor and its peers in turn, in one run; prints min and median of each and the ratios to Athanor.
+"""Times Athanor and its peers in turn, in one run; prints min and median of each and the ratios to Athanor's.
 
     python compare.py --threads 2 --train lenet5:64,mlp:64 --infer lenet5:1,lenet5:8,mlp:1
+    python compare.py --all --peers torch --markdown ../../runs/table.md      every network, as docs/performance.md has it
+
+A row also gives the peak resident memory of a process that does nothing else, in MiB: for training and for PyTorch, which
+counts what importing it takes. Run it on an idle machine; ratios depend less on the machine than times.
 """
 import argparse
 import json
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -13,32 +19,62 @@ import numpy as np
 import torch
 
 from common import default_athanor, load_network, run, write_model
+from networks import INPUTS
+
+TRAIN = "mlp:64,lenet5:64,lstm:32,encoder:16,resnet18_cifar:32,mobilenet_v2:8,googlenet:8,densenet121:8,resnet50:8,vgg16:8"
+INFER = [n.split(":")[0] for n in TRAIN.split(",")]
+OPTIMIZER = ["--optimizer", "sgd", "--momentum", 0.9]
 
 
-def clock(fn, seconds):
+def clock(fn, seconds, least=3):
     fn()
     times, end = [], time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
+    while len(times) < least or time.perf_counter() < end:
         t = time.perf_counter()
         fn()
         times.append(time.perf_counter() - t)
     return 1e3 * min(times), 1e3 * float(np.median(times))
 
 
-def athanor_timer(args, model, batch, train):
+def peak_mib(command):
+    """Peak resident memory of a process of its own. (What wait4 says would count the memory of this one, too.)"""
+    child = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
+    peak = 0
+    while child.poll() is None:
+        try:
+            status = pathlib.Path(f"/proc/{child.pid}/status").read_text()
+        except OSError:
+            break
+        peak = max([peak] + [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")])
+        time.sleep(0.002)
+    if child.wait() != 0:
+        raise RuntimeError(f"{command} ended with {child.returncode}")
+    return peak / 1024
+
+
+def compile_plan(args, model, batch, train, path):
+    command = [args.athanor, "compile", model, "-o", path, "--batch", batch, "--threads", args.threads,
+               "--entries", "train" if train else "infer"]
+    run(*command, *(OPTIMIZER if train else []))
+    return path
+
+
+def bench_command(args, plan, train, seconds):
+    return [args.athanor, "bench", plan, "--seconds", seconds, "--json"] + (["--train"] if train else [])
+
+
+def athanor_timer(args, plan, train):
     def measure():
-        command = [args.athanor, "bench", model, "--batch", batch, "--threads", args.threads, "--seconds", args.seconds, "--json"]
-        if train:
-            command += ["--train", "--optimizer", "sgd", "--momentum", 0.9]
-        r = json.loads(run(*command))["results"][0]
+        r = json.loads(run(*bench_command(args, plan, train, args.seconds)))["results"][0]
         return r["min_ms"], r["median_ms"]
     return measure
 
 
-def torch_train(name, weights, batch):
-    net = load_network(name, weights).train()
+def torch_train(name, net, batch):
+    net = net.train()
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
-    x, y = torch.rand(batch, 1, 28, 28) * 2 - 1, torch.zeros(batch, dtype=torch.int64)
+    x = torch.randn(batch, *INPUTS[name])
+    y = torch.randint(0, net(x).shape[-1], (batch,))
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -48,9 +84,9 @@ def torch_train(name, weights, batch):
     return step
 
 
-def torch_infer(name, weights, batch):
-    net = load_network(name, weights).eval()
-    x = torch.rand(batch, 1, 28, 28)
+def torch_infer(name, net, batch):
+    net = net.eval()
+    x = torch.randn(batch, *INPUTS[name])
 
     def call():
         with torch.inference_mode():
@@ -58,80 +94,127 @@ def torch_infer(name, weights, batch):
     return call
 
 
-def export_onnx(name, weights, batch, path):
-    net = load_network(name, weights).eval()
-    torch.onnx.export(net, (torch.rand(batch, 1, 28, 28),), path, dynamo=True, verbose=False, external_data=False)
+def export_onnx(name, net, batch, path):
+    x = torch.randn(batch, *INPUTS[name])
+    torch.onnx.export(net.eval(), (x,), path, dynamo=True, verbose=False, external_data=False)
 
 
-def ort_infer(path, batch, threads):
+def ort_infer(path, name, batch, threads):
     import onnxruntime as ort
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: np.random.rand(batch, 1, 28, 28).astype(np.float32)}
+    feed = {session.get_inputs()[0].name: np.random.randn(batch, *INPUTS[name]).astype(np.float32)}
     return lambda: session.run(None, feed)
 
 
-def openvino_infer(path, batch, threads):
+def openvino_infer(path, name, batch, threads):
     import openvino as ov
     compiled = ov.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads,
                                                      "INFERENCE_PRECISION_HINT": "f32"})
-    request, x = compiled.create_infer_request(), np.random.rand(batch, 1, 28, 28).astype(np.float32)
+    request, x = compiled.create_infer_request(), np.random.randn(batch, *INPUTS[name]).astype(np.float32)
     return lambda: request.infer([x], share_inputs=True, share_outputs=True)
 
 
-def compare(title, timers, rounds):
-    results = {name: [] for name in timers}
+class Table:
+    def __init__(self):
+        self.lines = ["| network | run | Athanor ms | peer | peer ms | ratio of minima | ratio of medians | memory, MiB |",
+                      "|---|---|---|---|---|---|---|---|"]
+
+    def add(self, name, what, ours, peer, theirs, memory):
+        cell = f"{memory['athanor']:.0f} against {memory[peer]:.0f}" if memory and peer in memory else ""
+        self.lines.append(f"| {name} | {what} | {ours[0]:.3f} | {peer} | {theirs[0]:.3f} | {theirs[0] / ours[0]:.2f} | "
+                          f"{theirs[1] / ours[1]:.2f} | {cell} |")
+        print(self.lines[-1], flush=True)
+
+
+def compare(table, name, what, timers, rounds, memory=None):
+    results = {peer: [] for peer in timers}
     for _ in range(rounds):
-        for name, timer in timers.items():
-            results[name].append(timer())
+        for peer, timer in timers.items():
+            results[peer].append(timer())
     best = {n: (min(m for m, _ in r), float(np.median([d for _, d in r]))) for n, r in results.items()}
-    ours = best["athanor"]
-    for name, (low, median) in best.items():
-        print(f"{title:24} {name:12} min {low:9.4f} ms  median {median:9.4f} ms  "
-              f"x athanor: min {low / ours[0]:6.2f}  median {median / ours[1]:6.2f}", flush=True)
+    for peer in best:
+        if peer != "athanor":
+            table.add(name, what, best["athanor"], peer, best[peer], memory)
 
 
-def main():
+def memory_of(args, name, batch, plan):
+    mine = [sys.executable, __file__, "--one-step", f"{name}:{batch}", "--threads", args.threads]
+    return {"athanor": peak_mib(bench_command(args, plan, True, 0.01)), "torch": peak_mib(mine)}
+
+
+def train_row(args, table, name, batch, folder, peers):
+    model, weights = write_model(args.athanor, name, folder)
+    plan = compile_plan(args, model, batch, True, folder / "train.plan")
+    timers = {"athanor": athanor_timer(args, plan, True)}
+    memory = None
+    if "torch" in peers:
+        step = torch_train(name, load_network(name, weights), batch)
+        timers["torch"] = lambda: clock(step, args.seconds)
+        memory = memory_of(args, name, batch, plan)
+    compare(table, name, f"training step, batch {batch}", timers, args.rounds, memory)
+
+
+def infer_row(args, table, name, batch, folder, peers):
+    model, weights = write_model(args.athanor, name, folder)
+    net = load_network(name, weights)
+    plan = compile_plan(args, model, batch, False, folder / "infer.plan")
+    timers, calls = {"athanor": athanor_timer(args, plan, False)}, {}
+    onnx = str(folder / "network.onnx")
+    if "ort" in peers or "openvino" in peers:
+        export_onnx(name, net, batch, onnx)
+    if "torch" in peers:
+        calls["torch"] = torch_infer(name, net, batch)
+    if "ort" in peers:
+        calls["onnxruntime"] = ort_infer(onnx, name, batch, args.threads)
+    if "openvino" in peers:
+        calls["openvino"] = openvino_infer(onnx, name, batch, args.threads)
+    for peer, call in calls.items():
+        timers[peer] = lambda call=call: clock(call, args.seconds)
+    compare(table, name, f"inference, batch {batch}", timers, args.rounds)
+
+
+def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--athanor", default=default_athanor())
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--train", default="lenet5:64,mlp:64")
     p.add_argument("--infer", default="lenet5:1,lenet5:8,mlp:1,mlp:8")
+    p.add_argument("--all", action="store_true", help="every network: training, and inference of 1 and 8")
     p.add_argument("--peers", default="torch,ort,openvino")
-    p.add_argument("--rounds", type=int, default=7)
+    p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seconds", type=float, default=1.0, help="of each turn")
+    p.add_argument("--markdown", help="file for the table")
+    p.add_argument("--one-step", help=argparse.SUPPRESS)
     a = p.parse_args()
+    if a.all:
+        a.train, a.infer = TRAIN, ",".join(f"{n}:{b}" for n in INFER for b in (1, 8))
+    return a
+
+
+def items(text):
+    return [(i.split(":")[0], int(i.split(":")[1])) for i in text.split(",") if i]
+
+
+def main():
+    a = parse()
     torch.set_num_threads(a.threads)
+    if a.one_step:
+        from networks import NETWORKS
+        (name, batch), = items(a.one_step)
+        clock(torch_train(name, NETWORKS[name](), batch), 0.01)
+        return
     peers = a.peers.split(",")
     print(f"threads {a.threads}, load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        for item in filter(None, a.train.split(",")):
-            name, batch = item.split(":")[0], int(item.split(":")[1])
-            model, weights = write_model(a.athanor, name, folder)
-            timers = {"athanor": athanor_timer(a, model, batch, True)}
-            if "torch" in peers:
-                step = torch_train(name, weights, batch)
-                timers["torch"] = lambda step=step: clock(step, a.seconds)
-            compare(f"train {name} batch {batch}", timers, a.rounds)
-        for item in filter(None, a.infer.split(",")):
-            name, batch = item.split(":")[0], int(item.split(":")[1])
-            model, weights = write_model(a.athanor, name, folder)
-            onnx = str(folder / f"{name}_{batch}.onnx")
-            timers = {"athanor": athanor_timer(a, model, batch, False)}
-            calls = {}
-            if "torch" in peers:
-                calls["torch"] = torch_infer(name, weights, batch)
-            if "ort" in peers or "openvino" in peers:
-                export_onnx(name, weights, batch, onnx)
-            if "ort" in peers:
-                calls["onnxruntime"] = ort_infer(onnx, batch, a.threads)
-            if "openvino" in peers:
-                calls["openvino"] = openvino_infer(onnx, batch, a.threads)
-            for peer, call in calls.items():
-                timers[peer] = lambda call=call: clock(call, a.seconds)
-            compare(f"infer {name} batch {batch}", timers, a.rounds)
+    table = Table()
+    print("\n".join(table.lines))
+    for row, rows in ((train_row, items(a.train)), (infer_row, items(a.infer))):
+        for name, batch in rows:
+            with tempfile.TemporaryDirectory() as folder:
+                row(a, table, name, batch, pathlib.Path(folder), peers)
+    if a.markdown:
+        pathlib.Path(a.markdown).write_text("\n".join(table.lines) + "\n")
 
 
 if __name__ == "__main__":
