@@ -12,6 +12,7 @@ class Recipe:
     samples: int = 0           # of an epoch
     batch: int = 64
     epochs: int = 1
+    form: str = ""             # flags of `athanor models` for the same network
     kwargs: dict = dataclasses.field(default_factory=dict)
 
     @property

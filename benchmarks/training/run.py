@@ -2,16 +2,16 @@
 
     python benchmarks/training/run.py --data DIR                    every recipe
     python benchmarks/training/run.py --data DIR lenet5 gpt         these
-    python benchmarks/training/run.py --data DIR --no-torch         without PyTorch
+    python benchmarks/training/run.py --data DIR --only athanor     without PyTorch
 
 DIR holds mnist/ (the four IDX files), cifar10/cifar10-jpeg.zip and text/tinyshakespeare.txt.gz. What came out is written to
 benchmarks/training/results/<recipe>.json, with the loss curve beside it; docs/models.md quotes it. PyTorch starts from the
 same weights and sees the same batches (torch_twin.py); it needs Python with torch and numpy.
 """
 import argparse
-import csv
 import json
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -28,14 +28,21 @@ def call(command, **more):
     return subprocess.run([str(c) for c in command], check=True, text=True, **more)
 
 
-def curve(path):
-    """(step, loss, accuracy or None) of each validation in a run's metrics.csv."""
-    rows = []
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file):
-            if row.get("tag", "").startswith("validation"):
-                rows.append(row)
-    return rows
+def said(text):
+    """The figures that `athanor evaluate` prints."""
+    figures = {"loss": r"loss ([0-9.]+)", "accuracy": r"accuracy ([0-9.]+) %", "bits": r"bits per character ([0-9.]+)",
+               "exact": r"exact ([0-9.]+) %"}
+    found = {name: re.search(pattern, text) for name, pattern in figures.items()}
+    return {name: float(match.group(1)) for name, match in found.items() if match}
+
+
+def store(name, system, result):
+    """Into results/<name>.json, beside what the other system gave."""
+    path = RESULTS / f"{name}.json"
+    both = json.loads(path.read_text()) if path.exists() else {}
+    both[system] = result
+    path.write_text(json.dumps(both, indent=2) + "\n")
+    print(f"{name}, {system}: {json.dumps(result)}", flush=True)
 
 
 def train(args, recipe, folder):
@@ -44,22 +51,22 @@ def train(args, recipe, folder):
     start = time.monotonic()
     call(command, stdout=subprocess.DEVNULL, stderr=None if args.verbose else subprocess.DEVNULL)
     seconds = time.monotonic() - start
-    out = call([args.athanor, "evaluate", folder, *shlex.split(recipe.data_flags(args.data)), "--json"],
+    out = call([args.athanor, "evaluate", folder, *shlex.split(recipe.data_flags(args.data)), "--threads", args.threads],
                capture_output=True).stdout
-    return {"command": shlex.join(["athanor", "train", recipe.model, *shlex.split(recipe.flags("DIR"))]),
-            "seconds": round(seconds, 1), **json.loads(out)}
+    return {"command": shlex.join(["athanor", "train", recipe.model, *shlex.split(recipe.flags("DIR")), "--seed",
+                                   str(args.seed)]),
+            "steps": recipe.steps, "seconds": round(seconds, 1), "threads": args.threads, **said(out)}
 
 
 def twin(args, recipe, folder):
     start = folder / "start.ath"
-    call([args.athanor, "train", recipe.model, *shlex.split(recipe.flags(args.data)), "--seed", args.seed,
-          "--threads", args.threads, "--progress", "none", "--steps", 0, "--out", folder / "start"],
+    call([args.athanor, "models", recipe.model, "-o", start, "--seed", args.seed, *shlex.split(recipe.form)],
          stdout=subprocess.DEVNULL)
-    start = folder / "start" / "model.ath"
     call([args.athanor, "export", start, "--weights", folder / "weights"], stdout=subprocess.DEVNULL)
-    stream = f"{args.athanor} data {recipe.data_flags(args.data)} --seed {args.seed} --batch {recipe.batch}"
+    stream = f"{args.athanor} data {recipe.data_flags(args.data).removeprefix('--data ')} --batch {recipe.batch}"
     out = call([sys.executable, ROOT / "benchmarks/training/torch_twin.py", recipe.network, "--weights",
-                folder / "weights", "--train", f"{stream} --epochs {recipe.epochs} --write-batches -",
+                folder / "weights", "--train",
+                f"{stream} --seed {args.seed} --epochs {recipe.epochs} --write-batches -",
                 "--validate", f"{stream} --split test --write-batches -", "--steps", recipe.steps,
                 "--kwargs", json.dumps(recipe.kwargs), "--threads", args.threads, *shlex.split(recipe.twin)],
                stdout=subprocess.PIPE, stderr=None if args.verbose else subprocess.DEVNULL).stdout
@@ -73,7 +80,7 @@ def main():
     p.add_argument("--athanor", default=str(ROOT / "bazel-bin/cli/athanor"))
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--no-torch", action="store_true")
+    p.add_argument("--only", choices=["athanor", "torch"])
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -81,15 +88,12 @@ def main():
         recipe = RECIPES[name]
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            result = {"athanor": train(args, recipe, folder / "run")}
-            metrics = folder / "run" / "metrics.csv"
-            if metrics.exists():
-                (RESULTS / f"{name}.csv").write_bytes(metrics.read_bytes())
-            if not args.no_torch and recipe.network:
-                result["torch"] = twin(args, recipe, folder)
-        path = RESULTS / f"{name}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n")
-        print(f"{name}: {json.dumps(result)}", flush=True)
+            if args.only != "torch":
+                store(name, "athanor", train(args, recipe, folder / "run"))
+                curve = folder / "run" / "metrics.csv"
+                (RESULTS / f"{name}.csv").write_bytes(curve.read_bytes())
+            if args.only != "athanor" and recipe.network:
+                store(name, "torch", twin(args, recipe, folder))
 
 
 if __name__ == "__main__":

@@ -42,11 +42,11 @@ def batches(command):
 
 
 def learning_rate(args, step):
-    """Linear warm-up over `warmup` steps, then half a cosine down to 0; or constant."""
+    """As `--schedule cosine:warmup=N`: from 1 % up over N steps, then half a cosine down to 0; or constant."""
     if args.schedule == "constant":
         return args.lr
     if step < args.warmup:
-        return args.lr * (step + 1) / args.warmup
+        return args.lr * (0.01 + 0.99 * step / args.warmup)
     t = (step - args.warmup) / max(1, args.steps - args.warmup)
     return args.lr * 0.5 * (1 + math.cos(math.pi * t))
 
