@@ -1,7 +1,6 @@
 #include "data/text.h"
 
 #include <algorithm>
-#include <cmath>
 #include <new>
 #include <utility>
 
@@ -145,44 +144,6 @@ absl::StatusOr<std::string> TextOfIds(absl::Span<const int32_t> ids, absl::Span<
     text += symbols[ids[i]];
   }
   return text;
-}
-
-absl::StatusOr<TextSplit> SplitText(absl::Span<const int32_t> ids, double test_fraction) {
-  if (!(test_fraction > 0 && test_fraction < 1)) {
-    return MakeError(ErrorClass::kAttr, "the text's test fraction is %g, it must be between 0 and 1", test_fraction);
-  }
-  const auto test = static_cast<size_t>(std::floor(static_cast<double>(ids.size()) * test_fraction + 1e-9));
-  if (test == 0 || test >= ids.size()) {
-    return MakeError(ErrorClass::kData, "a text of %d characters cannot be split: a fraction of %g leaves a part empty",
-                     ids.size(), test_fraction);
-  }
-  return TextSplit{ids.subspan(0, ids.size() - test), ids.subspan(ids.size() - test)};
-}
-
-absl::StatusOr<TextWindows> TextWindows::Create(absl::Span<const int32_t> ids, int64_t length, int64_t stride) {
-  if (length < 1 || stride < 1) {
-    return MakeError(ErrorClass::kAttr, "windows of %d characters, %d apart: both are 1 or more", length, stride);
-  }
-  const int64_t starts = static_cast<int64_t>(ids.size()) - length;  // places where a window and its last label fit
-  if (starts < 1) {
-    return MakeError(ErrorClass::kData,
-                     "a text of %d characters is too short for a window of %d and the next character", ids.size(),
-                     length);
-  }
-  TextWindows w;
-  w.ids_ = ids;
-  w.length_ = length;
-  w.stride_ = stride;
-  w.size_ = (starts - 1) / stride + 1;
-  return w;
-}
-
-void TextWindows::Get(int64_t index, absl::Span<int32_t> x, absl::Span<int32_t> labels) const {
-  ATH_CHECK(index >= 0 && index < size_);
-  ATH_CHECK(static_cast<int64_t>(x.size()) == length_ && static_cast<int64_t>(labels.size()) == length_);
-  const int32_t* from = ids_.data() + index * stride_;
-  std::copy_n(from, length_, x.begin());
-  std::copy_n(from + 1, length_, labels.begin());
 }
 
 }  // namespace athanor

@@ -83,34 +83,5 @@ TEST(TextTest, IdsWithoutASymbolAreRefused) {
   ExpectError(TextOfIds(Ids{-1}, Strings{"a"}).status(), "INDEX", "element 0 is -1");
 }
 
-TEST(SplitTextTest, TheEndIsTheTestPart) {
-  const Ids ids = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-  TextSplit split = SplitText(ids, 0.3).value();
-  EXPECT_EQ(split.train, absl::MakeConstSpan(ids).subspan(0, 7));
-  EXPECT_EQ(split.test, absl::MakeConstSpan(ids).subspan(7));
-  for (double fraction : {0.0, 1.0, -0.5}) ExpectError(SplitText(ids, fraction).status(), "ATTR", "test fraction");
-  ExpectError(SplitText(ids, 0.05).status(), "DATA", "a text of 10 characters cannot be split");
-}
-
-TEST(TextWindowsTest, LabelsAreTheNextCharacters) {
-  const Ids ids = {0, 1, 2, 3, 4, 5, 6};
-  TextWindows windows = TextWindows::Create(ids, 3, 3).value();
-  ASSERT_EQ(windows.size(), 2);
-  Ids x(3), labels(3);
-  windows.Get(1, absl::MakeSpan(x), absl::MakeSpan(labels));
-  EXPECT_EQ(x, (Ids{3, 4, 5}));
-  EXPECT_EQ(labels, (Ids{4, 5, 6}));
-}
-
-TEST(TextWindowsTest, CountsTheWindowsThatFit) {
-  const Ids ids = {0, 1, 2, 3, 4, 5, 6};
-  EXPECT_EQ(TextWindows::Create(ids, 3, 1)->size(), 4);
-  EXPECT_EQ(TextWindows::Create(ids, 3, 2)->size(), 2);
-  EXPECT_EQ(TextWindows::Create(ids, 6, 6)->size(), 1);
-  ExpectError(TextWindows::Create(ids, 7, 1).status(), "DATA", "a text of 7 characters is too short for a window of 7");
-  ExpectError(TextWindows::Create(ids, 0, 1).status(), "ATTR", "windows of 0 characters");
-  ExpectError(TextWindows::Create(ids, 1, 0).status(), "ATTR", "0 apart");
-}
-
 }  // namespace
 }  // namespace athanor
