@@ -12,6 +12,7 @@ class Recipe:
     samples: int = 0           # of an epoch
     batch: int = 64
     epochs: int = 1
+    split: str = "test"        # what the result is measured on
     form: str = ""             # flags of `athanor models` for the same network
     kwargs: dict = dataclasses.field(default_factory=dict)
 
@@ -26,36 +27,40 @@ class Recipe:
         return f"{self.data_flags(folder)} --epochs {self.epochs} --batch {self.batch} {self.train}"
 
 
-def mnist(model, train, twin, **more):
-    return Recipe(model, "--data {d}/mnist", train, twin, samples=60000, **more)
+def mnist(model, lr, epochs, **more):
+    return Recipe(model, "--data {d}/mnist", f"--optimizer adam --lr {lr} --schedule cosine", f"--optimizer adam --lr {lr}",
+                  network=model, samples=60000, epochs=epochs, **more)
 
 
-def cifar(model, epochs, lr, batch=128, **more):
-    """SGD with Nesterov's momentum, warm-up, half a cosine down to 0; flips and crops, as He et al. 2015."""
-    steps = -(-50000 // batch)
-    return Recipe(model, "--data {d}/cifar10/cifar10-jpeg.zip --normalize standardize --augment flip,crop:4",
-                  f"--optimizer sgd --momentum 0.9 --nesterov --weight-decay 5e-4 --lr {lr} --schedule cosine:warmup={steps // 2}",
-                  f"--optimizer sgd --momentum 0.9 --nesterov --weight-decay 5e-4 --lr {lr} --schedule cosine --warmup {steps // 2}",
-                  network=more.pop("network", model), samples=50000, batch=batch, epochs=epochs, **more)
+def cifar(model, lr, epochs=1, batch=128, **more):
+    """SGD with Nesterov's momentum, warm-up, half a cosine down to 0; flips and crops as He et al. 2015."""
+    sgd = f"--optimizer sgd --momentum 0.9 --nesterov --weight-decay 5e-4 --lr {lr} --schedule cosine"
+    return Recipe(model, "--data {d}/cifar10/cifar10-jpeg.zip --augment flip,crop:4", f"{sgd}:warmup=100",
+                  f"{sgd} --warmup 100", network=model, samples=50000, epochs=epochs, batch=batch, **more)
 
 
-ADAM = "--optimizer adam --lr {lr} --schedule cosine"
-
-
-def adam(lr, more=""):
-    text = ADAM.format(lr=lr) + more
-    return text, text
+def text(model, lr, epochs, **more):
+    """Tiny Shakespeare, its last tenth held back; windows of 64 characters."""
+    adam = f"--optimizer adamw --weight-decay 0.01 --clip-norm 1 --lr {lr} --schedule cosine"
+    return Recipe(model, "--data {d}/text/tinyshakespeare.txt.gz --val-split 0.1 --sequence 64", f"{adam}:warmup=100",
+                  f"{adam} --warmup 100", network=model, samples=15685, epochs=epochs, split="validation",
+                  form="--classes 65", **more)
 
 
 RECIPES = {
-    "lenet5": mnist("lenet5", *adam(2e-3), network="lenet5", batch=64, epochs=10),
-    "mlp": mnist("mlp", *adam(1e-3), network="mlp", batch=64, epochs=10),
-    "lstm_rows": mnist("lstm_rows", *adam(2e-3), network="lstm_rows", batch=64, epochs=6),
-    "gru_rows": mnist("gru_rows", *adam(2e-3), network="gru_rows", batch=64, epochs=6),
-    "resnet20": cifar("resnet20", epochs=5, lr=0.1),
-    "densenet_cifar": cifar("densenet_cifar", epochs=3, lr=0.1),
-    "vgg_cifar": cifar("vgg_cifar", epochs=4, lr=0.05),
-    "nin_cifar": cifar("nin_cifar", epochs=4, lr=0.05),
-    "googlenet_cifar": cifar("googlenet_cifar", epochs=4, lr=0.1),
-    "alexnet_cifar": cifar("alexnet_cifar", epochs=4, lr=0.05),
+    "mlp": mnist("mlp", 1e-3, 10),
+    "lenet5": mnist("lenet5", 2e-3, 10),
+    "lstm_rows": mnist("lstm_rows", 2e-3, 5),
+    "gru_rows": mnist("gru_rows", 2e-3, 5),
+    "vgg_cifar": cifar("vgg_cifar", 0.05),
+    "resnet20": cifar("resnet20", 0.1),
+    "alexnet_cifar": cifar("alexnet_cifar", 0.05),
+    "nin_cifar": cifar("nin_cifar", 0.05),
+    "googlenet_cifar": cifar("googlenet_cifar", 0.1),
+    "densenet_cifar": cifar("densenet_cifar", 0.1),
+    "char_lstm": text("char_lstm", 2e-3, 4),
+    "gpt": text("gpt", 1e-3, 6),
+    "seq2seq": Recipe("seq2seq", "--data task:dates", "--optimizer adam --lr 3e-3 --schedule cosine --clip-norm 1",
+                      "--optimizer adam --lr 3e-3 --clip-norm 1", network="seq2seq", samples=20000, epochs=8,
+                      form="--classes 44", kwargs={"vocabulary": 44}),
 }

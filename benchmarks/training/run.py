@@ -31,7 +31,7 @@ def call(command, **more):
 def said(text):
     """The figures that `athanor evaluate` prints."""
     figures = {"loss": r"loss ([0-9.]+)", "accuracy": r"accuracy ([0-9.]+) %", "bits": r"bits per character ([0-9.]+)",
-               "exact": r"exact ([0-9.]+) %"}
+               "exact": r"exact match ([0-9.]+) %"}
     found = {name: re.search(pattern, text) for name, pattern in figures.items()}
     return {name: float(match.group(1)) for name, match in found.items() if match}
 
@@ -51,8 +51,11 @@ def train(args, recipe, folder):
     start = time.monotonic()
     call(command, stdout=subprocess.DEVNULL, stderr=None if args.verbose else subprocess.DEVNULL)
     seconds = time.monotonic() - start
-    out = call([args.athanor, "evaluate", folder, *shlex.split(recipe.data_flags(args.data)), "--threads", args.threads],
+    out = call([args.athanor, "evaluate", folder, *shlex.split(recipe.data_flags(args.data)), "--set",
+                recipe.split, "--seed", args.seed, "--threads", args.threads],
                capture_output=True).stdout
+    if recipe.model == "seq2seq":
+        out += call([args.athanor, "translate", folder, "--data", "dates", "--seed", args.seed], capture_output=True).stdout
     return {"command": shlex.join(["athanor", "train", recipe.model, *shlex.split(recipe.flags("DIR")), "--seed",
                                    str(args.seed)]),
             "steps": recipe.steps, "seconds": round(seconds, 1), "threads": args.threads, **said(out)}
@@ -67,7 +70,7 @@ def twin(args, recipe, folder):
     out = call([sys.executable, ROOT / "benchmarks/training/torch_twin.py", recipe.network, "--weights",
                 folder / "weights", "--train",
                 f"{stream} --seed {args.seed} --epochs {recipe.epochs} --write-batches -",
-                "--validate", f"{stream} --split test --write-batches -", "--steps", recipe.steps,
+                "--validate", f"{stream} --seed {args.seed} --split {recipe.split} --write-batches -", "--steps", recipe.steps,
                 "--kwargs", json.dumps(recipe.kwargs), "--threads", args.threads, *shlex.split(recipe.twin)],
                stdout=subprocess.PIPE, stderr=None if args.verbose else subprocess.DEVNULL).stdout
     return json.loads(out)

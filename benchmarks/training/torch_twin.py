@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "peers"))
-from networks import NETWORKS  # noqa: E402
+from networks import INPUTS, NETWORKS  # noqa: E402
+from sequences import SEQUENCES  # noqa: E402
 
 DTYPES = {"f32": np.float32, "s32": np.int32}
 
@@ -63,27 +64,35 @@ def forward_loss(net, batch):
     labels = batch["labels"]
     inputs = [batch[k].long() if batch[k].dtype == torch.int32 else batch[k] for k in ("source", "x") if k in batch]
     logits = net(*inputs)
+    if isinstance(logits, tuple):
+        logits = logits[0]
     classes = logits.shape[-1]
     if labels.dtype == torch.float32:
         return torch.nn.functional.cross_entropy(logits, labels), logits
     flat = labels.long().reshape(-1)
-    return torch.nn.functional.cross_entropy(logits.reshape(-1, classes), flat, ignore_index=-1), logits
+    return torch.nn.functional.cross_entropy(logits.reshape(-1, classes), flat, ignore_index=-100), logits
 
 
 @torch.no_grad()
 def evaluate(net, command):
     net.eval()
-    loss_sum = count = correct = 0
+    loss_sum = count = correct = rows = whole = 0
     for batch in batches(command):
         loss, logits = forward_loss(net, batch)
-        labels = batch["labels"].long().reshape(-1)
+        labels = batch["labels"]
+        labels = (labels.argmax(-1) if labels.dtype == torch.float32 else labels.long()).reshape(-1)
         known = labels >= 0
         n = int(known.sum())
         loss_sum += loss.item() * n
         count += n
-        correct += int((logits.reshape(-1, logits.shape[-1]).argmax(1)[known] == labels[known]).sum())
+        right = logits.reshape(-1, logits.shape[-1]).argmax(1) == labels
+        correct += int(right[known].sum())
+        # All of a row: then greedy decoding gives it, too, as each place sees what it wrote before.
+        whole += int((right | ~known).reshape(batch["labels"].shape[0], -1).all(1).sum())
+        rows += batch["labels"].shape[0]
     net.train()
-    return {"loss": loss_sum / count, "accuracy": correct / count, "bits": loss_sum / count / math.log(2)}
+    return {"loss": loss_sum / count, "accuracy": 100 * correct / count, "bits": loss_sum / count / math.log(2),
+            "exact": 100 * whole / rows}
 
 
 def main():
@@ -107,7 +116,10 @@ def main():
     a = p.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
-    net = NETWORKS[a.network](**json.loads(a.kwargs))
+    net = (NETWORKS | SEQUENCES)[a.network](**json.loads(a.kwargs))
+    if a.network in NETWORKS:
+        with torch.no_grad():
+            net.eval()(torch.zeros(1, *INPUTS[a.network]))  # makes the layers that wait for their input
     state = {f.stem: torch.from_numpy(np.load(f)) for f in sorted(pathlib.Path(a.weights).glob("*.npy"))}
     missing, unexpected = net.load_state_dict(state, strict=False)
     missing = [m for m in missing if not m.endswith("num_batches_tracked")]
