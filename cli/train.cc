@@ -163,6 +163,7 @@ absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
   CatchSignals();
   Progress progress(stderr, mode);
   TrainReporter reporter(trainer->task(), &progress, log.get(), flags->log_every);
+  if (flags->diagnose > 0) reporter.LogHistograms(&trainer->runner().weights());
   absl::StatusOr<TrainResult> result = trainer->Run(&reporter, &g_signal);
   reporter.Flush();
   progress.Finish();
@@ -188,7 +189,8 @@ void AddTrain(CLI::App& app, Action* action) {
   sub->add_option("model", flags->model, "name of the network (see `athanor models`), or a model file (.ath)");
   AddTrainOptions(sub, &flags->train);
   sub->add_option("--diagnose", flags->diagnose,
-                  "first train a copy for so many steps and say what they show: vanishing, exploding, dead layers; 0: none")
+                  "first train a copy for so many steps and say what they show: vanishing, exploding, dead layers; then also "
+                  "log histograms of the parameters (jsonl, tensorboard); 0: none")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->capture_default_str()
       ->group("Reports");

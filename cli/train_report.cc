@@ -66,7 +66,16 @@ void TrainReporter::OnReport(const ReportEvent& r) {
     log_->Scalar("epoch/loss", r.step, r.train_loss);
     if (r.has_accuracy) log_->Scalar("epoch/accuracy", r.step, r.train_accuracy);
   }
+  if (weights_ != nullptr) Histograms(r.step);
   progress_->Line(ReportText(task_, r), numbers);
+}
+
+void TrainReporter::Histograms(int64_t step) {
+  for (const Variable& v : weights_->plan().variables) {
+    if (v.kind != VariableKind::kParameter || v.desc.dtype != DType::kF32) continue;
+    absl::StatusOr<Tensor> values = weights_->Get(v.name);
+    if (values.ok()) log_->Histogram(absl::StrCat("weights/", v.name), step, values->as<float>());
+  }
 }
 
 void TrainReporter::Flush() {

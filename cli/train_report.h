@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "runtime/session/weights.h"
 #include "training/logs/metrics_log.h"
 #include "training/progress.h"
 #include "training/trainer.h"
@@ -25,6 +26,9 @@ class TrainReporter : public TrainListener {
   void OnReport(const ReportEvent& e) override;
   void OnNote(const std::string& text) override { progress_->Line(text); }
   void OnCheckpoint(int64_t) override { Flush(); }
+  // At each evaluation and epoch the log also gets how every parameter's elements are distributed: "weights/<name>".
+  // Borrowed.
+  void LogHistograms(const Weights* weights) { weights_ = weights; }
 
   // A log that cannot be written to does not end the run: it is told once.
   void Flush();
@@ -34,6 +38,9 @@ class TrainReporter : public TrainListener {
   Progress* progress_;
   MetricsLog* log_;
   int64_t log_every_;
+  void Histograms(int64_t step);
+
+  const Weights* weights_ = nullptr;
   NamedNumbers tested_;  // of the last evaluation
   bool failed_ = false;
 };

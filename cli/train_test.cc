@@ -48,6 +48,15 @@ TEST_F(TrainTest, KeepsCheckpointsAndLogs) {
   EXPECT_THAT(o.err, HasSubstr("step 10"));
 }
 
+TEST_F(TrainTest, DiagnosesACopyThenLogsHistograms) {
+  Outcome plain = Train("--out plain"), o = Train("--diagnose 2 --logs csv,jsonl,tensorboard --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("Diagnosis of 2 steps"));
+  EXPECT_THAT(ReadAll(dir_ / "run" / "metrics.jsonl"), HasSubstr("weights/conv1.weight"));
+  EXPECT_THAT(ReadAll(dir_ / "plain" / "metrics.jsonl"), Not(HasSubstr("weights/")));
+  EXPECT_TRUE(ReadAll(dir_ / "plain" / "model.ath") == ReadAll(dir_ / "run" / "model.ath"));
+}
+
 TEST_F(TrainTest, TwoRunsWithASignalBetweenAreOneRun) {
   ASSERT_EQ(Train("--ema 0.9 --accumulate 3 --out whole").code, 0);
   // --max-minutes ends a run after a step too; the signal is the parent's.
