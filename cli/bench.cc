@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
@@ -28,7 +29,7 @@ struct Flags {
   std::vector<int64_t> batches = {1};
   std::vector<int> threads = {0};
   double seconds = 3;
-  bool train = false, json = false, profile = false;
+  bool train = false, json = false, profile = false, no_roofline = false;
   OptimizerFlags optimizer{"sgd"};  // with momentum 0.9 where it is not given
   UpdateMode update = UpdateMode::kGrouped;
 };
@@ -44,11 +45,11 @@ struct Result {
   int64_t peak_bytes = 0;
 };
 
-// The peaks by thread count, measured before what they are held against.
+// The peaks by thread count, measured before what they are held against; without one where they were not asked for.
 using Rooflines = std::map<int, Roofline>;
 
-absl::Status MeasureOnce(int threads, Rooflines* roofs) {
-  if (roofs->contains(threads)) return absl::OkStatus();
+absl::Status MeasureOnce(const Flags& flags, int threads, Rooflines* roofs) {
+  if (flags.no_roofline || roofs->contains(threads)) return absl::OkStatus();
   ATH_ASSIGN_OR_RETURN((*roofs)[threads], MeasureRoofline(threads));
   return absl::OkStatus();
 }
@@ -106,14 +107,18 @@ absl::StatusOr<Result> BenchEntry(std::shared_ptr<const Plan> plan, const Entry&
   return r;
 }
 
-// The least time that the calls take at the measured peaks, over the median time.
-double RooflineShare(const Result& r, const Roofline& roof) {
+// The least time that the calls take at the measured peaks, over the median time; nothing without the peaks.
+std::optional<double> RooflineShare(const Result& r, const Rooflines& roofs) {
+  auto found = roofs.find(r.threads);
+  if (found == roofs.end()) return std::nullopt;
+  const Roofline& roof = found->second;
   double bound = 0;
   for (auto [flops, bytes] : r.calls) bound += std::max(flops / roof.flops_per_second, bytes / roof.bytes_per_second);
   return bound / (r.timing.median_ms * 1e-3);
 }
 
-Json ToJson(const Result& r, const Roofline& roof) {
+Json ToJson(const Result& r, const Rooflines& roofs) {
+  std::optional<double> share = RooflineShare(r, roofs);
   return {{"entry", r.entry},
           {"batch", r.batch},
           {"threads", r.threads},
@@ -126,7 +131,7 @@ Json ToJson(const Result& r, const Roofline& roof) {
           {"p99_ms", r.timing.p99_ms},
           {"runs", r.timing.runs},
           {"gflops", r.flops / r.timing.median_ms * 1e-6},
-          {"roofline_share", RooflineShare(r, roof)},
+          {"roofline_share", share ? Json(*share) : Json(nullptr)},
           {"peak_bytes", r.peak_bytes},
           {"allocations_per_run", MallocCounterActive() ? Json(r.allocations) : Json(nullptr)}};
 }
@@ -138,7 +143,7 @@ void Print(const std::vector<Result>& results, const Rooflines& roofs, const Fla
       out["roofline"].push_back({{"threads", threads}, {"gflops", roof.flops_per_second * 1e-9},
                                  {"copy_gb_per_s", roof.bytes_per_second * 1e-9}});
     }
-    for (const Result& r : results) out["results"].push_back(ToJson(r, roofs.at(r.threads)));
+    for (const Result& r : results) out["results"].push_back(ToJson(r, roofs));
     std::printf("%s\n", out.dump(2).c_str());
     return;
   }
@@ -146,10 +151,11 @@ void Print(const std::vector<Result>& results, const Rooflines& roofs, const Fla
                                                  "min ms", "median ms", "p99 ms", "GFLOP/s", "roofline", "peak bytes", "allocs/run"}};
   auto ms = [](double v) { return absl::StrFormat("%.3f", v); };
   for (const Result& r : results) {
+    std::optional<double> share = RooflineShare(r, roofs);
     rows.push_back({r.entry, absl::StrCat(r.batch), absl::StrCat(r.threads), ms(r.load_ms), ms(r.compile_ms), ms(r.create_ms),
                     ms(r.timing.first_ms), ms(r.timing.min_ms), ms(r.timing.median_ms), ms(r.timing.p99_ms),
                     absl::StrFormat("%.1f", r.flops / r.timing.median_ms * 1e-6),
-                    absl::StrFormat("%.0f%%", 100 * RooflineShare(r, roofs.at(r.threads))), WithCommas(r.peak_bytes),
+                    share ? absl::StrFormat("%.0f%%", 100 * *share) : "-", WithCommas(r.peak_bytes),
                     MallocCounterActive() ? absl::StrFormat("%.2f", r.allocations) : "not counted"});
   }
   std::printf("%s", FormatTable(rows).c_str());
@@ -157,7 +163,7 @@ void Print(const std::vector<Result>& results, const Rooflines& roofs, const Fla
     std::printf("roofline, %d threads: matmul %.0f GFLOP/s, copy of 64 MiB %.1f GB/s (measured now)\n", threads,
                 roof.flops_per_second * 1e-9, roof.bytes_per_second * 1e-9);
   }
-  std::printf("the share can exceed 100%% where the data stays in cache: the copy does not\n");
+  if (!roofs.empty()) std::printf("the share can exceed 100%% where the data stays in cache: the copy does not\n");
 }
 
 absl::Status BenchPlan(std::shared_ptr<const Plan> plan, const Flags& flags, double load_ms, double compile_ms,
@@ -165,7 +171,7 @@ absl::Status BenchPlan(std::shared_ptr<const Plan> plan, const Flags& flags, dou
   for (const Entry& entry : plan->entries) {
     bool train = entry.name == "train" || entry.name.rfind("train@", 0) == 0;
     if (train != flags.train) continue;
-    ATH_RETURN_IF_ERROR(MeasureOnce(plan->target.threads, roofs));
+    ATH_RETURN_IF_ERROR(MeasureOnce(flags, plan->target.threads, roofs));
     ATH_ASSIGN_OR_RETURN(Result r, BenchEntry(plan, entry, flags));
     r.load_ms = load_ms;
     r.compile_ms = compile_ms;
@@ -177,7 +183,7 @@ absl::Status BenchPlan(std::shared_ptr<const Plan> plan, const Flags& flags, dou
 // Each batch and thread count is a plan of its own, so that its peak is its own.
 absl::Status BenchModel(const Flags& flags, Rooflines* roofs, std::vector<Result>* results) {
   for (int threads : flags.threads) {
-    if (threads > 0) ATH_RETURN_IF_ERROR(MeasureOnce(threads, roofs));
+    if (threads > 0) ATH_RETURN_IF_ERROR(MeasureOnce(flags, threads, roofs));
   }
   auto start = std::chrono::steady_clock::now();
   ATH_ASSIGN_OR_RETURN(Graph model, LoadModel(flags.file, 1));
@@ -236,6 +242,7 @@ void AddBench(CLI::App& app, Action* action) {
   sub->add_flag("--train", flags->train, "time the training step instead of inference");
   AddOptimizerOptions(sub, &flags->optimizer, &flags->update);
   sub->add_flag("--profile", flags->profile, "print the time of every kernel call");
+  sub->add_flag("--no-roofline", flags->no_roofline, "do not measure the machine's peaks, which takes 200 MiB and a second");
   sub->add_flag("--json", flags->json, "print JSON");
   sub->footer("Example: athanor bench model.ath --batch 1,8 --threads 1,2 --seconds 3");
   sub->callback([flags, action] { *action = [flags] { return Bench(*flags); }; });

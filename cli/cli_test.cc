@@ -109,6 +109,10 @@ TEST_F(CliTest, CompilesRunsAndBenchesAModel) {
   Outcome train = Run("bench m.ath --train --batch 16 --threads 1 --seconds 0.05");
   EXPECT_EQ(train.code, 0) << train.err;
   EXPECT_THAT(train.out, HasSubstr("roofline"));
+  Outcome bare = Run("bench m.plan --seconds 0.05 --no-roofline --json");
+  ASSERT_EQ(bare.code, 0) << bare.err;
+  EXPECT_TRUE(nlohmann::json::parse(bare.out)["results"][0]["roofline_share"].is_null());
+  EXPECT_TRUE(json["results"][0]["roofline_share"].is_number());
   ExpectUsageError(Run("bench m.plan --train --seconds 0.05"), "no entry to train");
 }
 

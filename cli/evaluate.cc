@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
@@ -13,12 +14,15 @@
 namespace athanor {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct Flags {
   std::string path, set = "test";
   DataSpec data;
   int64_t batch = 64, loader_threads = 1;
   uint64_t seed = 1;
   int threads = 0, top = 5;
+  bool json = false;
 };
 
 std::string ModelPathOf(const std::string& path) {
@@ -47,14 +51,59 @@ absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const Flags& flags, const
   return StepRunner::Create(model, options);
 }
 
-void PrintClasses(const Flags& flags, const Graph& model, const ClassificationMetrics& m) {
-  std::printf("accuracy %.2f %%, top %d %.2f %%\n\n", 100 * m.accuracy(), flags.top, 100 * m.top_k_accuracy());
+// The classes' names; none where the model does not know them all.
+std::vector<std::string> ClassNames(const Graph& model, const ConfusionMatrix& confusion) {
   std::vector<std::string> names;
   if (const AttrValue* value = model.metadata.Find("classes")) {
     if (const Strings* strings = std::get_if<Strings>(value)) names = *strings;
   }
-  if (static_cast<int64_t>(names.size()) != m.confusion().classes()) names.clear();
-  std::printf("%s\n%s", m.confusion().MatrixText(names).c_str(), m.confusion().ReportText(names).c_str());
+  if (static_cast<int64_t>(names.size()) != confusion.classes()) names.clear();
+  return names;
+}
+
+Json ScoresJson(const ConfusionMatrix::Scores& s) { return {{"precision", s.precision}, {"recall", s.recall}, {"f1", s.f1}}; }
+
+void AddClasses(const std::vector<std::string>& names, const ConfusionMatrix& confusion, Json* out) {
+  Json &classes = (*out)["classes"] = Json::array(), &matrix = (*out)["confusion"] = Json::array();
+  for (int64_t c = 0; c < confusion.classes(); ++c) {
+    Json scores = {{"name", names.empty() ? absl::StrCat(c) : names[c]}};
+    scores.update(ScoresJson(confusion.of_class(c)));
+    scores["support"] = confusion.support(c);
+    classes.push_back(std::move(scores));
+    Json row = Json::array();
+    for (int64_t predicted = 0; predicted < confusion.classes(); ++predicted) row.push_back(confusion.at(c, predicted));
+    matrix.push_back(std::move(row));
+  }
+  (*out)["macro"] = ScoresJson(confusion.macro());
+  (*out)["weighted"] = ScoresJson(confusion.weighted());
+}
+
+void PrintJson(const Flags& flags, const std::string& data, int64_t samples, Task task, const Graph& model,
+               const ClassificationMetrics& m) {
+  Json out = {{"data", data}, {"set", flags.set}, {"samples", samples}, {"loss", m.loss()}};
+  if (task != Task::kRegression) out["accuracy"] = m.accuracy();
+  if (task == Task::kLanguage) {
+    out["bits_per_character"] = m.bits();
+    out["perplexity"] = m.perplexity();
+  }
+  if (task == Task::kClassification) {
+    out["top_k"] = {{"k", flags.top}, {"accuracy", m.top_k_accuracy()}};
+    AddClasses(ClassNames(model, m.confusion()), m.confusion(), &out);
+  }
+  std::printf("%s\n", out.dump(2).c_str());
+}
+
+void PrintText(const Flags& flags, const std::string& data, int64_t samples, Task task, const Graph& model,
+               const ClassificationMetrics& m) {
+  std::printf("%s, %s set of %lld samples: loss %.4f\n", data.c_str(), flags.set.c_str(), static_cast<long long>(samples),
+              m.loss());
+  if (task == Task::kClassification) {
+    const std::vector<std::string> names = ClassNames(model, m.confusion());
+    std::printf("accuracy %.2f %%, top %d %.2f %%\n\n", 100 * m.accuracy(), flags.top, 100 * m.top_k_accuracy());
+    std::printf("%s\n%s", m.confusion().MatrixText(names).c_str(), m.confusion().ReportText(names).c_str());
+  }
+  if (task == Task::kLanguage) std::printf("bits per character %.4f, perplexity %.3f\n", m.bits(), m.perplexity());
+  if (task == Task::kLanguage || task == Task::kSequence) std::printf("accuracy %.2f %%\n", 100 * m.accuracy());
 }
 
 absl::StatusOr<int> Evaluate(Flags flags) {
@@ -76,11 +125,7 @@ absl::StatusOr<int> Evaluate(Flags flags) {
   options.metrics.top_k = flags.top;
   options.metrics.confusion = task == Task::kClassification;
   ATH_ASSIGN_OR_RETURN(ClassificationMetrics m, EvaluateAll(set, options, runner.get()));
-  std::printf("%s, %s set of %lld samples: loss %.4f\n", data.name.c_str(), flags.set.c_str(),
-              static_cast<long long>(set->size()), m.loss());
-  if (task == Task::kClassification) PrintClasses(flags, model, m);
-  if (task == Task::kLanguage) std::printf("bits per character %.4f, perplexity %.3f\n", m.bits(), m.perplexity());
-  if (task == Task::kLanguage || task == Task::kSequence) std::printf("accuracy %.2f %%\n", 100 * m.accuracy());
+  (flags.json ? PrintJson : PrintText)(flags, data.name, set->size(), task, model, m);
   return kExitOk;
 }
 
@@ -98,6 +143,7 @@ void AddEvaluate(CLI::App& app, Action* action) {
   sub->add_option("--seed", flags->seed, "of the choice that --val-split makes")->capture_default_str();
   sub->add_option("--threads", flags->threads, "0: all CPUs that this process may use")->capture_default_str();
   sub->add_option("--loader-threads", flags->loader_threads, "threads that read samples")->capture_default_str();
+  sub->add_flag("--json", flags->json, "print JSON");
   sub->footer(
       "Inputs are normalised as the model was trained.\n"
       "Example: athanor evaluate runs/lenet5 --data mnist");

@@ -1,4 +1,7 @@
 // athanor train: configuration files, what a run leaves behind, fine-tuning, stopping and going on.
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_format.h"
 #include "cli/testing/cli_fixture.h"
 
 namespace athanor {
@@ -78,6 +81,18 @@ TEST_F(TrainTest, EvaluateGivesTheRunsNumbersAndMore) {
   ASSERT_EQ(o.code, 0) << o.err;
   const std::string accuracy = train.out.substr(train.out.find("test accuracy ") + 5, 16);
   EXPECT_THAT(o.out, AllOf(HasSubstr(accuracy), HasSubstr("top 5"), HasSubstr("precision"), HasSubstr("2000 samples")));
+  Outcome json = Run("evaluate run --data mnist --batch 300 --json");
+  ASSERT_EQ(json.code, 0) << json.err;
+  const auto figures = nlohmann::json::parse(json.out);
+  EXPECT_EQ(figures["samples"], 2000);
+  EXPECT_THAT(o.out, HasSubstr(absl::StrFormat("loss %.4f", figures["loss"].get<double>())));
+  EXPECT_THAT(o.out, HasSubstr(absl::StrFormat("accuracy %.2f %%", 100 * figures["accuracy"].get<double>())));
+  ASSERT_EQ(figures["confusion"].size(), 10u);
+  int64_t support = 0, row = 0;
+  for (const auto& c : figures["classes"]) support += c["support"].get<int64_t>();
+  for (const auto& count : figures["confusion"][3]) row += count.get<int64_t>();
+  EXPECT_EQ(support, 2000);
+  EXPECT_EQ(row, figures["classes"][3]["support"].get<int64_t>());
   EXPECT_EQ(Run("evaluate run/model.ath --set train").code, 0);
   ExpectUsageError(Run("evaluate run --set validation"), "has no set \"validation\"");
   ExpectUsageError(Run("evaluate missing.ath"), "missing.ath");

@@ -9,6 +9,16 @@
 namespace athanor {
 namespace {
 
+// Without the lines that benchmarks/training/table.py adds to the cards: what training gave.
+std::string WithoutTrained(const std::string& page) {
+  std::istringstream in(page);
+  std::string out;
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("| trained |", 0) != 0) out += line + "\n";
+  }
+  return out;
+}
+
 TEST(ModelsPage, EndsWithWhatModelsMarkdownPrints) {
   std::ifstream file("docs/models.md");
   ASSERT_TRUE(file.good());
@@ -18,7 +28,7 @@ TEST(ModelsPage, EndsWithWhatModelsMarkdownPrints) {
   ASSERT_TRUE(cards.ok()) << cards.status();
   const size_t at = page.str().find("### ");
   ASSERT_NE(at, std::string::npos);
-  EXPECT_EQ(page.str().substr(at), *cards)
+  EXPECT_EQ(WithoutTrained(page.str().substr(at)), *cards)
       << "the cards in docs/models.md are stale: behind the first \"### \" comes what `athanor models --markdown` prints";
 }
 

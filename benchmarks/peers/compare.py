@@ -60,7 +60,7 @@ def compile_plan(args, model, batch, train, path):
 
 
 def bench_command(args, plan, train, seconds):
-    return [args.athanor, "bench", plan, "--seconds", seconds, "--json"] + (["--train"] if train else [])
+    return [args.athanor, "bench", plan, "--seconds", seconds, "--no-roofline", "--json"] + (["--train"] if train else [])
 
 
 def athanor_timer(args, plan, train):
