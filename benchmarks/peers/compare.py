@@ -117,15 +117,30 @@ def openvino_infer(path, name, batch, threads):
 
 
 class Table:
+    """Prints a line for each peer at once; `markdown` has a line for each network and run, the ratios of the minima."""
+    PEERS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+
     def __init__(self):
-        self.lines = ["| network | run | Athanor ms | peer | peer ms | ratio of minima | ratio of medians | memory, MiB |",
-                      "|---|---|---|---|---|---|---|---|"]
+        self.runs = {}
+        print("| network | run | Athanor ms | peer | peer ms | ratio of minima | ratio of medians | memory, MiB |\n"
+              "|---|---|---|---|---|---|---|---|")
 
     def add(self, name, what, ours, peer, theirs, memory):
         cell = f"{memory['athanor']:.0f} against {memory[peer]:.0f}" if memory and peer in memory else ""
-        self.lines.append(f"| {name} | {what} | {ours[0]:.3f} | {peer} | {theirs[0]:.3f} | {theirs[0] / ours[0]:.2f} | "
-                          f"{theirs[1] / ours[1]:.2f} | {cell} |")
-        print(self.lines[-1], flush=True)
+        run = self.runs.setdefault((name, what), {"ms": ours[0], "memory": ""})
+        run[peer] = theirs[0] / ours[0]
+        run["memory"] = cell or run["memory"]
+        print(f"| {name} | {what} | {ours[0]:.3f} | {peer} | {theirs[0]:.3f} | {theirs[0] / ours[0]:.2f} | "
+              f"{theirs[1] / ours[1]:.2f} | {cell} |", flush=True)
+
+    def markdown(self):
+        peers = [p for p in self.PEERS if any(p in run for run in self.runs.values())]
+        lines = ["| network | run | Athanor, ms | " + " | ".join(self.PEERS[p] for p in peers) + " | memory, MiB |",
+                 "|---" * (4 + len(peers)) + "|"]
+        for (name, what), run in self.runs.items():
+            ratios = " | ".join(f"{run[p]:.2f}" if p in run else "" for p in peers)
+            lines.append(f"| {name} | {what} | {run['ms']:.3g} | {ratios} | {run['memory']} |")
+        return "\n".join(lines) + "\n"
 
 
 def compare(table, name, what, timers, rounds, memory=None):
@@ -208,13 +223,12 @@ def main():
     peers = a.peers.split(",")
     print(f"threads {a.threads}, load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
     table = Table()
-    print("\n".join(table.lines))
     for row, rows in ((train_row, items(a.train)), (infer_row, items(a.infer))):
         for name, batch in rows:
             with tempfile.TemporaryDirectory() as folder:
                 row(a, table, name, batch, pathlib.Path(folder), peers)
     if a.markdown:
-        pathlib.Path(a.markdown).write_text("\n".join(table.lines) + "\n")
+        pathlib.Path(a.markdown).write_text(table.markdown())
 
 
 if __name__ == "__main__":

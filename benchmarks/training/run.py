@@ -84,6 +84,7 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--only", choices=["athanor", "torch"])
+    p.add_argument("--keep", type=pathlib.Path, help="folder that Athanor's runs are kept in, KEEP/<recipe>")
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -92,8 +93,9 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             if args.only != "torch":
-                store(name, "athanor", train(args, recipe, folder / "run"))
-                curve = folder / "run" / "metrics.csv"
+                run = args.keep / name if args.keep else folder / "run"
+                store(name, "athanor", train(args, recipe, run))
+                curve = run / "metrics.csv"
                 (RESULTS / f"{name}.csv").write_bytes(curve.read_bytes())
             if args.only != "athanor" and recipe.network:
                 store(name, "torch", twin(args, recipe, folder))

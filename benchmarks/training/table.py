@@ -1,4 +1,5 @@
-"""Writes what results/ holds into docs/models.md, between the lines "<!-- trained -->" and "<!-- /trained -->".
+"""Writes what results/ holds into docs/models.md: a table between "<!-- trained -->" and "<!-- /trained -->", and a line in
+the card of each network that was trained.
 
     python benchmarks/training/table.py
 """
@@ -10,6 +11,9 @@ from recipes import RECIPES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
+# Networks whose figure is a lesson's.
+XOR = "| trained | `athanor lesson xor`, [what came out](lessons/01-xor.md) |\n"
+LESSONS = {"perceptron": XOR, "xor": XOR}
 
 
 def figure(name, result):
@@ -22,18 +26,39 @@ def figure(name, result):
     return f"{result['accuracy']:.2f} %"
 
 
-def rows():
-    yield "| network | budget | Athanor | PyTorch, same batches | command |"
-    yield "|---|---|---|---|---|"
+def results():
+    """(name, what Athanor gave, what PyTorch gave or None) of every recipe that was run."""
     for name in RECIPES:
         path = RESULTS / f"{name}.json"
-        if not path.exists():
-            continue
-        both = json.loads(path.read_text())
-        ours, theirs = both["athanor"], both.get("torch")
+        if path.exists():
+            both = json.loads(path.read_text())
+            yield name, both["athanor"], both.get("torch")
+
+
+def rows():
+    yield "| network | budget | Athanor | PyTorch, same batches |"
+    yield "|---|---|---|---|"
+    for name, ours, theirs in results():
         seconds = f"{ours['seconds']:.0f} s" + (f", PyTorch {theirs['seconds']:.0f} s" if theirs else "")
         yield (f"| {name} | {RECIPES[name].epochs} epochs, {ours['steps']:,} steps, {seconds} | {figure(name, ours)} | "
-               f"{figure(name, theirs)} | `{ours['command']}` |")
+               f"{figure(name, theirs)} |")
+
+
+def card_line(name, ours, theirs):
+    beside = f" (PyTorch {figure(name, theirs)})" if theirs else ""
+    return f"| trained | `{ours['command']}`: {figure(name, ours)}{beside} |\n"
+
+
+def with_cards(text):
+    """The line "trained" behind the line "command" of each card, as //models:describe_test expects."""
+    text = re.sub(r"^\| trained \|.*\n", "", text, flags=re.M)
+    lines = LESSONS | {name: card_line(name, ours, theirs) for name, ours, theirs in results()}
+    for name, line in lines.items():
+        text, count = re.subn(rf"(### {name}\n.*?\n\| command \|[^\n]*\n)", lambda m: m.group(1) + line, text, count=1,
+                              flags=re.S)
+        if count != 1:
+            raise SystemExit(f"docs/models.md has no card for {name}")
+    return text
 
 
 def main():
@@ -43,7 +68,7 @@ def main():
     new, count = re.subn(r"<!-- trained -->.*<!-- /trained -->", lambda _: block, text, flags=re.S)
     if count != 1:
         raise SystemExit(f"{page}: the markers are not there once")
-    page.write_text(new)
+    page.write_text(with_cards(new))
 
 
 if __name__ == "__main__":
