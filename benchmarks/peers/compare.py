@@ -117,7 +117,7 @@ def openvino_infer(path, name, batch, threads):
 
 
 class Table:
-    """Prints a line for each peer at once; `markdown` has a line for each network and run, the ratios of the minima."""
+    """Prints a line for each peer at once; `markdown` has a line for each network and run, the ratios of the minima and of the medians."""
     PEERS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
     def __init__(self):
@@ -128,18 +128,23 @@ class Table:
     def add(self, name, what, ours, peer, theirs, memory):
         cell = f"{memory['athanor']:.0f} against {memory[peer]:.0f}" if memory and peer in memory else ""
         run = self.runs.setdefault((name, what), {"ms": ours[0], "memory": ""})
-        run[peer] = theirs[0] / ours[0]
+        run[peer] = f"{theirs[0] / ours[0]:.2f} ({theirs[1] / ours[1]:.2f})"
         run["memory"] = cell or run["memory"]
         print(f"| {name} | {what} | {ours[0]:.3f} | {peer} | {theirs[0]:.3f} | {theirs[0] / ours[0]:.2f} | "
               f"{theirs[1] / ours[1]:.2f} | {cell} |", flush=True)
+
+    @staticmethod
+    def number(ms):
+        """Three digits, without an exponent."""
+        return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}"
 
     def markdown(self):
         peers = [p for p in self.PEERS if any(p in run for run in self.runs.values())]
         lines = ["| network | run | Athanor, ms | " + " | ".join(self.PEERS[p] for p in peers) + " | memory, MiB |",
                  "|---" * (4 + len(peers)) + "|"]
         for (name, what), run in self.runs.items():
-            ratios = " | ".join(f"{run[p]:.2f}" if p in run else "" for p in peers)
-            lines.append(f"| {name} | {what} | {run['ms']:.3g} | {ratios} | {run['memory']} |")
+            ratios = " | ".join(run.get(p, "") for p in peers)
+            lines.append(f"| {name} | {what} | {self.number(run['ms'])} | {ratios} | {run['memory']} |")
         return "\n".join(lines) + "\n"
 
 
