@@ -1,28 +1,13 @@
 #include "data/augmented_source.h"
 
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "data/loader.h"
+#include "data/testing/allocation_count.h"
 #include "data/testing/test_util.h"
 #include "gtest/gtest.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-// Not inlined, or the compiler sees malloc and free meet delete and new.
-[[gnu::noinline]] void* operator new(size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n == 0 ? 1 : n)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 namespace athanor {
 namespace {
@@ -142,10 +127,10 @@ TEST(AugmentedSourceTest, ReadsAllocateNothingAfterTheFirst) {
   auto source = Source(Images(20), Options(kAll));
   Sample s = Read(*source, 0, 0);
   const TensorView views[] = {s.x.view(), s.labels.view()};
-  const int64_t before = allocations;
+  const int64_t before = testing::AllocationCount();
   bool ok = true;
   for (int64_t i = 0; i < 20; ++i) ok &= source->Read(i, 1, views).ok();
-  EXPECT_EQ(allocations - before, 0);
+  EXPECT_EQ(testing::AllocationCount() - before, 0);
   EXPECT_TRUE(ok);
 }
 

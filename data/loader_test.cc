@@ -2,9 +2,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <functional>
-#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -12,21 +10,9 @@
 #include <vector>
 
 #include "data/sampler.h"
+#include "data/testing/allocation_count.h"
 #include "data/testing/test_util.h"
 #include "gtest/gtest.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-// Not inlined, or the compiler sees malloc and free meet delete and new.
-[[gnu::noinline]] void* operator new(size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n == 0 ? 1 : n)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 namespace athanor {
 namespace {
@@ -202,14 +188,14 @@ TEST(BatchLoaderTest, AllocatesNothingAfterItsStart) {
   std::set<const void*> buffers;
   for (int i = 0; i < 10; ++i) buffers.insert(loader->Next().value()->fields[0].data());
   EXPECT_LE(buffers.size(), 3u);  // prefetch + 1
-  const int64_t before = allocations;
+  const int64_t before = testing::AllocationCount();
   bool same_buffers = true;
   int64_t batches = 10;
   while (const Batch* batch = loader->Next().value()) {
     same_buffers &= buffers.count(batch->fields[0].data()) == 1;
     ++batches;
   }
-  EXPECT_EQ(allocations - before, 0);
+  EXPECT_EQ(testing::AllocationCount() - before, 0);
   EXPECT_TRUE(same_buffers);
   EXPECT_EQ(batches, 20 * loader->batches_per_epoch());
 }

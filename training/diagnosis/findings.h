@@ -29,8 +29,9 @@ struct Finding {
 // The limits behind which something is found.
 inline constexpr double kVanishingRatio = 1e-3, kExplodingRatio = 1e3;
 inline constexpr double kDeadShare = 0.5, kSaturatedElements = 0.5;
-inline constexpr double kLargeUpdate = 1e-2, kSmallUpdate = 1e-4;  // typically
-inline constexpr double kHugeUpdate = 0.5;                         // in any step
+// Typically. Adam starts a layer of 1/sqrt(inputs) at about 0.05 with its usual rate of 1e-3, which is no fault.
+inline constexpr double kLargeUpdate = 1e-1, kSmallUpdate = 1e-4;
+inline constexpr double kHugeUpdate = 0.5;  // in any step
 
 // In the order of the problems above; at most one of a kind.
 std::vector<Finding> FindProblems(const Profile& profile);
