@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/json_document.h"
 #include "cli/measure.h"
 #include "cli/model_file.h"
 #include "cli/optimizer_flags.h"
@@ -144,7 +145,7 @@ void Print(const std::vector<Result>& results, const Rooflines& roofs, const Fla
                                  {"copy_gb_per_s", roof.bytes_per_second * 1e-9}});
     }
     for (const Result& r : results) out["results"].push_back(ToJson(r, roofs));
-    std::printf("%s\n", out.dump(2).c_str());
+    PrintDocument(out);
     return;
   }
   std::vector<std::vector<std::string>> rows = {{"entry", "batch", "threads", "load ms", "compile ms", "create ms", "first ms",

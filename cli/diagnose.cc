@@ -25,7 +25,8 @@ struct Flags {
 
 // A file, or the name of one of the networks that ship with Athanor, for this data.
 absl::StatusOr<Graph> LoadOrBuild(const std::string& model, ModelOptions form, const OpenedData& data, uint64_t seed) {
-  if (FindModel(model) == nullptr || std::filesystem::exists(model)) return LoadModel(model, seed);
+  std::error_code ignored;
+  if (FindModel(model) == nullptr || std::filesystem::exists(model, ignored)) return LoadModel(model, seed);
   if (form.classes == 0) form.classes = data.classes;
   form.class_names = data.class_names;
   const int64_t x = FindField(data.fields(), "x");

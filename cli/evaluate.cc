@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/data_flags.h"
+#include "cli/json_document.h"
 #include "cli/model_file.h"
 #include "cli/train_setup.h"
 #include "runtime/core/file.h"
@@ -26,7 +27,8 @@ struct Flags {
 };
 
 std::string ModelPathOf(const std::string& path) {
-  return std::filesystem::is_directory(path) ? absl::StrCat(path, "/model.ath") : path;
+  std::error_code ignored;  // what cannot be looked at is told by who reads it
+  return std::filesystem::is_directory(path, ignored) ? absl::StrCat(path, "/model.ath") : path;
 }
 
 absl::StatusOr<std::shared_ptr<const SampleSource>> ChooseSet(const Flags& flags, const OpenedData& data) {
@@ -90,7 +92,7 @@ void PrintJson(const Flags& flags, const std::string& data, int64_t samples, Tas
     out["top_k"] = {{"k", flags.top}, {"accuracy", m.top_k_accuracy()}};
     AddClasses(ClassNames(model, m.confusion()), m.confusion(), &out);
   }
-  std::printf("%s\n", out.dump(2).c_str());
+  PrintDocument(out);
 }
 
 void PrintText(const Flags& flags, const std::string& data, int64_t samples, Task task, const Graph& model,

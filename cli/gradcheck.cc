@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/json_document.h"
 #include "cli/model_file.h"
 #include "cli/tables.h"
 #include "compiler/gradcheck/gradcheck.h"
@@ -31,7 +32,8 @@ struct Flags {
 absl::StatusOr<Graph> LoadOrBuild(const std::string& model, uint64_t seed) {
   const bool known =
       std::any_of(AllModels().begin(), AllModels().end(), [&](const auto& m) { return m.name == model; });
-  if (!known || std::filesystem::exists(model)) return LoadModel(model, seed);
+  std::error_code ignored;
+  if (!known || std::filesystem::exists(model, ignored)) return LoadModel(model, seed);
   ATH_ASSIGN_OR_RETURN(Graph graph, BuildModel(model));
   ATH_RETURN_IF_ERROR(InitializeVariables(&graph, seed));
   return graph;
@@ -139,7 +141,7 @@ absl::StatusOr<int> Check(Flags flags) {
   ATH_RETURN_IF_ERROR(SetBatch(model, flags.batch, &flags.check));
   ATH_ASSIGN_OR_RETURN(GradcheckReport report, Gradcheck(model, flags.check));
   if (flags.json) {
-    std::printf("%s\n", ReportJson(report, flags).dump(2).c_str());
+    PrintDocument(ReportJson(report, flags));
   } else {
     PrintTables(report, flags.worst, flags.check.compiled);
   }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/json_document.h"
 #include "cli/model_file.h"
 #include "cli/tables.h"
 #include "compiler/graph/model_io.h"
@@ -102,7 +103,7 @@ absl::Status InspectModel(const Flags& flags) {
   ATH_ASSIGN_OR_RETURN(Graph model, ReadModel(flags.file));
   std::map<std::string, double> flops = FlopsByNode(flags.file);
   if (flags.json) {
-    std::printf("%s\n", ModelJson(model, flops).dump(2).c_str());
+    PrintDocument(ModelJson(model, flops));
     return absl::OkStatus();
   }
   std::printf("model \"%s\", %s parameters\n", model.name.c_str(), WithCommas(CountParameters(model)).c_str());
@@ -193,7 +194,7 @@ Json PlanJson(const Plan& plan) {
 absl::Status InspectPlan(const Flags& flags) {
   ATH_ASSIGN_OR_RETURN(Plan plan, ReadPlan(flags.file));
   if (flags.json) {
-    std::printf("%s\n", PlanJson(plan).dump(2).c_str());
+    PrintDocument(PlanJson(plan));
     return absl::OkStatus();
   }
   std::printf("plan of model \"%s\" for %s, oneDNN %s, %d threads\n%s", plan.model_name.c_str(), plan.target.isa.c_str(),
@@ -219,7 +220,7 @@ absl::Status InspectCheckpoint(const Flags& flags) {
     for (const auto& [name, t] : ckpt.tensors) {
       out["tensors"].push_back({{"name", name}, {"dtype", std::string(DTypeName(t.dtype()))}, {"shape", t.shape()}});
     }
-    std::printf("%s\n", out.dump(2).c_str());
+    PrintDocument(out);
     return absl::OkStatus();
   }
   std::printf("checkpoint of model \"%s\" after step %lld: next epoch %lld, batch %lld; seed %llu\n",

@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <new>
 
 #include "cli/command.h"
 #include "runtime/core/status.h"
@@ -20,6 +22,17 @@ void LetOpenMpSleepEarly(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   if (setenv("GOMP_SPINCOUNT", "2000", /*overwrite=*/0) == 0) execv("/proc/self/exe", argv);
   // Where that cannot be done the process goes on as it is.
+}
+
+// Nothing of ours throws, but the standard library does where memory or an operating system's limit runs out.
+absl::StatusOr<int> Guarded(const Action& action) {
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    return MakeError(ErrorClass::kLimit, "there is not enough memory");
+  } catch (const std::exception& e) {
+    return absl::InternalError(e.what());
+  }
 }
 
 int Main(int argc, char** argv) {
@@ -52,7 +65,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
-  absl::StatusOr<int> code = action();
+  absl::StatusOr<int> code = Guarded(action);
   if (code.ok()) return *code;
   std::fprintf(stderr, "athanor: %s\n", std::string(code.status().message()).c_str());
   return ExitCodeFor(code.status());

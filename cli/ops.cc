@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/json_document.h"
 #include "cli/tables.h"
 #include "compiler/opdef/describe.h"
 #include "compiler/opdef/onnx_names.h"
@@ -49,7 +50,7 @@ absl::StatusOr<int> PrintJson(bool all) {
     for (const AttrDef& a : def->attributes) op["attributes"].push_back(AttrSummary(a));
     list.push_back(std::move(op));
   }
-  std::printf("%s\n", list.dump(2).c_str());
+  PrintDocument(list);
   return kExitOk;
 }
 

@@ -15,7 +15,7 @@ void AddLoopOptions(CLI::App* sub, TrainFlags* flags) {
       ->capture_default_str();
   sub->add_option("--max-minutes", c.max_minutes, "ends after the step that is done then; 0: no limit")
       ->capture_default_str();
-  sub->add_option("--batch", c.batch, "samples a step")->capture_default_str();
+  sub->add_option("--batch", c.batch, "samples of a batch")->capture_default_str();
   sub->add_option("--accumulate", c.accumulate,
                   "batches a step: the update is that of one batch of so many times the samples, the memory that of one")
       ->capture_default_str();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/graph/model_io.h"
@@ -121,6 +122,12 @@ absl::Status Trainer::Step(BatchLoader* loader, TrainListener* listener) {
   return absl::OkStatus();
 }
 
+std::string Trainer::WhatIsKept() const {
+  std::error_code ignored;
+  const bool kept = folder_ && std::filesystem::exists(folder_->last_path(), ignored);
+  return kept ? "; the last checkpoint is kept" : "";
+}
+
 absl::Status Trainer::CheckFinite(const StepOutput& output, const Batch& batch) {
   if (std::isfinite(output.loss)) return absl::OkStatus();
   std::string culprit;
@@ -137,18 +144,18 @@ absl::Status Trainer::CheckFinite(const StepOutput& output, const Batch& batch) 
   }
   if (culprit.empty()) culprit = "the loss itself";
   return absl::AbortedError(absl::StrFormat(
-      "the loss is %f at step %d (epoch %d, batch %d): training stops; the last checkpoint is kept. The first tensor that "
-      "is not finite is %s. A smaller learning rate (now %g) or --clip-norm often helps",
-      output.loss, state_.step + 1, state_.epoch + 1, state_.batch_index + 1, culprit, learning_rate()));
+      "the loss is %s at step %d (epoch %d, batch %d): training stops%s. The first tensor that is not finite is %s. A "
+      "smaller learning rate (now %g) or --clip-norm often helps",
+      std::isnan(output.loss) ? "nan" : output.loss > 0 ? "inf" : "-inf", state_.step + 1, state_.epoch + 1, state_.batch_index + 1, WhatIsKept(), culprit, learning_rate()));
 }
 
 absl::Status Trainer::CheckWeights() const {
   const std::string bad = FirstNonFiniteVariable(runner_->weights());
   if (bad.empty()) return absl::OkStatus();
   return absl::AbortedError(absl::StrFormat(
-      "\"%s\" is not finite after step %d (epoch %d, batch %d): training stops; the last checkpoint is kept. A smaller "
-      "learning rate (now %g) or --clip-norm often helps",
-      bad, state_.step, state_.epoch + 1, state_.batch_index, learning_rate()));
+      "\"%s\" is not finite after step %d (epoch %d, batch %d): training stops%s. A smaller learning rate (now %g) or "
+      "--clip-norm often helps",
+      bad, state_.step, state_.epoch + 1, state_.batch_index, WhatIsKept(), learning_rate()));
 }
 
 bool Trainer::EvaluationDue() const {

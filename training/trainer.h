@@ -122,6 +122,7 @@ class Trainer {
   absl::Status Step(BatchLoader* loader, TrainListener* listener);
   absl::Status CheckFinite(const StepOutput& output, const Batch& batch);
   absl::Status CheckWeights() const;
+  std::string WhatIsKept() const;  // for the message of a run that broke off
   bool EvaluationDue() const;
   absl::Status FinishStep(TrainListener* listener, TrainResult* result);
   absl::Status Save(TrainListener* listener, bool best);
@@ -130,7 +131,7 @@ class Trainer {
   absl::Status UseBest();
   absl::Status UseAverages();
   absl::Status SaveModel();
-  DataIdentity Identity() const { return {data_.train->size(), length_.steps}; }
+  DataIdentity Identity() const { return {data_.train->size(), fingerprint_, length_.steps}; }
 
   Graph model_;
   TrainingData data_;
@@ -144,6 +145,7 @@ class Trainer {
   bool cleaned_ = false;
   std::vector<std::byte> best_weights_;  // where there is no folder
   RunLength length_;
+  int64_t fingerprint_ = 0;     // of the training samples; 0 without a folder
   int64_t batches_ = 0;         // an epoch
   int64_t evaluate_steps_ = 0;  // steps between evaluations
   TrainingState state_;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "compiler/graph/initializers.h"
+#include "data/fingerprint.h"
 #include "data/loader.h"
 #include "runtime/core/file.h"
 #include "training/soft_labels.h"
@@ -83,6 +84,9 @@ absl::Status Trainer::Prepare() {
   if (!config_.out.empty()) {
     ATH_RETURN_IF_ERROR(ProbeWritableDir(config_.out));
     folder_.emplace(config_.out, config_.keep);
+    absl::StatusOr<uint64_t> fingerprint = Fingerprint(*data_.train);
+    if (!fingerprint.ok()) return AddContext(fingerprint.status(), data_.name);
+    fingerprint_ = static_cast<int64_t>(*fingerprint);
   }
   ATH_RETURN_IF_ERROR(InitializeVariables(&model_, config_.seed));
   ATH_RETURN_IF_ERROR(MakeRunner());

@@ -423,6 +423,9 @@ TEST_F(TrainerTest, OtherDataOrAnotherConfigurationIsRefused) {
   TrainingData larger = Data();
   larger.train = std::make_shared<Quadrants>(80, 0.2);
   EXPECT_THAT(error(config, larger), HasSubstr("75 training samples, this run has 80"));
+  TrainingData noisier = Data();
+  noisier.train = std::make_shared<Quadrants>(75, 0.3);
+  EXPECT_THAT(error(config, noisier), HasSubstr("other training samples"));
 }
 
 TEST_F(TrainerTest, WhatCannotWorkIsRefusedBeforeTheFirstStep) {

@@ -43,6 +43,13 @@ absl::Status CheckSameData(const std::string& path, const Checkpoint& checkpoint
     return MakeError(ErrorClass::kCkpt, "%s was made with %d training samples, this run has %d", path,
                      saved.train_samples, data.train_samples);
   }
+  ATH_RETURN_IF_ERROR(ReadMeta(path, checkpoint.meta, "data_fingerprint", &saved.fingerprint));
+  if (saved.fingerprint != data.fingerprint) {
+    return MakeError(ErrorClass::kCkpt,
+                     "%s was made with other training samples than this run has: their values, labels, normalization or "
+                     "augmentation differ",
+                     path);
+  }
   ATH_RETURN_IF_ERROR(ReadMeta(path, checkpoint.meta, "run_steps", &saved.run_steps));
   if (saved.run_steps != data.run_steps && DependsOnLength(config.schedule)) {
     return MakeError(ErrorClass::kCkpt,
@@ -66,6 +73,7 @@ absl::StatusOr<Checkpoint> MakeCheckpoint(const Graph& model, const TrainConfig&
   checkpoint.meta = ConfigAttributes(config);
   Attributes& meta = checkpoint.meta;
   meta.Set("train_samples", data.train_samples);
+  meta.Set("data_fingerprint", data.fingerprint);
   meta.Set("run_steps", data.run_steps);
   meta.Set("evaluated", state.evaluated);
   meta.Set("plateau", AttrValue(state.plateau.ToText()));

@@ -29,6 +29,7 @@ struct TrainingState {
 // What the data of a run is, so that it is not resumed with other data by mistake.
 struct DataIdentity {
   int64_t train_samples = 0;
+  int64_t fingerprint = 0;  // Fingerprint of the training samples, its 64 bits as they are
   int64_t run_steps = 0;  // length of the run
 };
 
