@@ -110,6 +110,9 @@ absl::Status InspectModel(const Flags& flags) {
   for (const GraphEntry& e : model.entries) {
     std::printf("\nentry %s%s\n%s", e.name.c_str(), e.training ? " (training)" : "", LayerTable(model, e.name, flops).c_str());
   }
+  if (!flops.empty()) {
+    std::printf("FLOP/sample: pooling, softmax and the like counted; `athanor models` leaves them out\n");
+  }
   std::printf("%s", ReceptiveFieldTable(model).c_str());
   return absl::OkStatus();
 }

@@ -107,6 +107,7 @@ absl::Status CompareDead(const Digits& digits, int epochs, LessonResult* result)
             .log_x = true};
   Curve relu{"ReLU", {}, {}}, leaky{"leaky ReLU", {}, {}};
   Rows rows = {{"learning rate", "ReLU: dead", "accuracy", "leaky ReLU: never above 0", "accuracy"}};
+  std::string diverged;  // rates
   for (double lr : {0.05, 0.1, 0.2, 0.4, 0.8, 1.6}) {
     ATH_ASSIGN_OR_RETURN(Dead a, CountDead("ReLU", digits, lr, epochs));
     ATH_ASSIGN_OR_RETURN(Dead b, CountDead("LeakyReLU", digits, lr, epochs));
@@ -117,10 +118,12 @@ absl::Status CompareDead(const Digits& digits, int epochs, LessonResult* result)
     rows.push_back({absl::StrFormat("%g", lr), ShareText(a.share), absl::StrFormat("%.2f %%", 100 * a.accuracy),
                     ShareText(b.share), absl::StrFormat("%.2f %%", 100 * b.accuracy)});
     result->figures[absl::StrFormat("dead.%g", lr)] = a.share;
+    if (std::isnan(b.share)) absl::StrAppend(&diverged, diverged.empty() ? "" : ", ", lr);
   }
   absl::StrAppend(&result->text, "\ndead units after ", epochs,
                   " epochs of SGD, 784-100-100-10 with ReLU, He's start\n\n", FormatColumns(rows));
   plot.curves = {relu, leaky};
+  if (!diverged.empty()) absl::StrAppend(&plot.title, " (leaky ReLU diverges at ", diverged, ")");
   result->plots.push_back(plot);
   return absl::OkStatus();
 }

@@ -75,7 +75,9 @@ absl::StatusOr<LessonResult> LearningRateLesson(const LessonOptions& options) {
                           .x_label = "learning rate",
                           .y_label = "smoothed loss",
                           .log_x = true,
-                          .curves = {{"loss", range.rates, range.losses}},
+                          .curves = {{"smoothed", range.rates, range.losses}},
+                          .marks = {{range.suggested, absl::StrFormat("steepest %.3g", range.suggested)},
+                                    {range.lowest, absl::StrFormat("least %.3g", range.lowest)}},
                           .y_max = 3});
   Plot curves{.name = "training",
               .title = "Training loss at five learning rates",
@@ -101,6 +103,8 @@ absl::StatusOr<LessonResult> LearningRateLesson(const LessonOptions& options) {
     result.figures[absl::StrCat("accuracy.", r.name)] = accuracy;
     result.figures[absl::StrCat("loss.", r.name)] = losses.back();
     curves.curves.push_back(CountedCurve(absl::StrFormat("%.3g: %s", r.rate, r.name), losses));
+    // Dead units and units that have hardly moved both guess: the two curves lie on each other.
+    curves.curves.back().dashed = r.rate == 5;
   }
   absl::StrAppend(&result.text, "784-100-100-10 with ReLU, SGD, batch 50, ", digits.name, "\n\n", FormatColumns(rows));
   result.plots.push_back(curves);

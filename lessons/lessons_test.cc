@@ -97,6 +97,9 @@ TEST(LossesTest, OutliersPullTheSquareMostAndSoftmaxWithItLearnsNothingFromGross
   EXPECT_LT(f["error.Identity.MeanAbsoluteError"], 0.15);
   EXPECT_LT(f["error.Identity.Huber"], 0.25);
   EXPECT_GT(f["error.Sigmoid.Huber"], 0.4);
+  EXPECT_NEAR(f["at_zero.Identity.MeanAbsoluteError"], 1, 0.1);
+  EXPECT_GT(f["at_zero.Sigmoid.Huber"], 0.7);  // a steep sigmoid: not the 0.5 in the middle of its ends
+  EXPECT_LT(f["at_zero.Sigmoid.Huber"], 0.9);
   EXPECT_GT(f["pull.cross_entropy"], 0.99);
   EXPECT_LT(f["pull.mse"], 1e-3);
 }
@@ -120,6 +123,9 @@ TEST(LearningRateTest, TheRangeTestFindsARateBetweenTooSmallAndTooLarge) {
   Figures f("learning-rate");
   EXPECT_GT(f["suggested"], 0.005);
   EXPECT_LT(f["suggested"], 1.5);
+  ASSERT_EQ(f.result().plots[0].marks.size(), 2u);
+  EXPECT_EQ(f.result().plots[0].marks[0].x, f["suggested"]);
+  EXPECT_LT(f.result().plots[0].marks[0].x, f.result().plots[0].marks[1].x);  // the steepest before the least
   EXPECT_LT(f["loss.of the range test"], f["loss.far too small"] / 2);
   EXPECT_GT(f["accuracy.of the range test"], f["accuracy.far too large"] + 0.3);
 }
@@ -136,6 +142,11 @@ TEST(OptimizersTest, AdaptiveOnesLeaveTheSaddleFirst) {
     EXPECT_GT(f[std::string("accuracy.") + any], 0.7) << any;
   }
   EXPECT_LT(f["bowl.momentum"], f["bowl.SGD"]);
+  EXPECT_GT(f["late.RMSProp"], 1e-3);  // goes on trembling by half its rate: 0.1 0.1^2 + 2 0.1^2
+  EXPECT_LT(f["late.RMSProp"], 0.1);
+  for (const char* other : {"SGD", "momentum", "AdaGrad", "Adam"}) {
+    EXPECT_LT(f[std::string("late.") + other], 1e-6) << other;
+  }
 }
 
 TEST(DepthTest, SigmoidsLoseTheGradientAndLargeWeightsBlowItUp) {
@@ -171,6 +182,7 @@ TEST(OverfittingTest, TheTestLossRisesAgainUnlessWeightsDecay) {
   for (const char* kind : {"weight decay 0.01", "both"}) {
     EXPECT_LT(f[std::string("test_loss.") + kind], f["test_loss.nothing"]) << kind;
   }
+  EXPECT_GT(f["test_loss.dropout 0.5"], f["least.dropout 0.5"] + 0.02);  // which dropout alone only delays
 }
 
 TEST(ResidualTest, DepthHurtsThePlainNetworkMore) {

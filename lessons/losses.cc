@@ -67,9 +67,11 @@ absl::Status Fit(const Line& line, const std::string& output, const std::string&
   }
   error /= good;
   const double slope = (y[kPoints - 1] - y[0]) / (x[kPoints - 1] - x[0]);
+  const double at_zero = (y[kPoints / 2 - 1] + y[kPoints / 2]) / 2;  // the points beside it, as a sigmoid is no line
   result->plots[0].curves.push_back(fit);
   result->figures[absl::StrCat("error.", output, ".", loss)] = error;
-  rows->push_back({output, loss, absl::StrFormat("%.2f", slope), absl::StrFormat("%.2f", y[0] + slope),
+  result->figures[absl::StrCat("at_zero.", output, ".", loss)] = at_zero;
+  rows->push_back({output, loss, absl::StrFormat("%.2f", slope), absl::StrFormat("%.2f", at_zero),
                    absl::StrFormat("%.2f", error)});
   return absl::OkStatus();
 }
@@ -81,7 +83,7 @@ absl::Status FitAll(int steps, LessonResult* result) {
   auto x = line.samples.x.as<float>(), y = line.samples.target.as<float>();
   Curve points{"points", {x.begin(), x.end()}, {y.begin(), y.end()}, /*points_only=*/true};
   result->plots[0].curves.push_back(points);
-  Rows rows = {{"output", "loss", "slope", "at x = 0", "mean error on good points"}};
+  Rows rows = {{"output", "loss", "mean slope", "at x = 0", "mean error on good points"}};
   for (const char* loss : {"MeanSquaredError", "MeanAbsoluteError", "Huber"}) {
     ATH_RETURN_IF_ERROR(Fit(line, "Identity", loss, steps, result, &rows));
   }

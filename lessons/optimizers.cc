@@ -72,7 +72,7 @@ int FirstStep(const Curve& path, Done done) {
 std::string StepText(int step) { return step < 0 ? "never" : absl::StrCat(step); }
 
 absl::Status WalkSurfaces(LessonResult* result) {
-  constexpr int kBowlSteps = 60, kSaddleSteps = 120;
+  constexpr int kBowlSteps = 60, kLateStep = 300, kSaddleSteps = 120;
   Plot bowl{.name = "bowl",
             .title = "60 steps down f = 0.1 x^2 + 2 y^2",
             .x_label = "x",
@@ -91,16 +91,20 @@ absl::Status WalkSurfaces(LessonResult* result) {
               .x_max = 0.75,
               .y_min = -0.4,
               .y_max = 1.4};
-  Rows rows = {{"optimizer", "rate", "bowl: f < 0.01 at step", "f at step 60", "rate", "saddle: y > 0.5 at step"}};
+  Rows rows = {{"optimizer", "rate", "bowl: f < 0.01 at step", "f at step 60", "at step 300", "rate",
+                "saddle: y > 0.5 at step"}};
   for (const Method& method : Methods()) {
-    ATH_ASSIGN_OR_RETURN(Curve down, Walk(kBowl, method, method.bowl, kBowlSteps));
+    ATH_ASSIGN_OR_RETURN(Curve down, Walk(kBowl, method, method.bowl, kLateStep));
     ATH_ASSIGN_OR_RETURN(Curve off, Walk(kSaddle, method, method.saddle, kSaddleSteps));
     const int reached = FirstStep(down, [](double x, double y) { return kBowl(x, y) < 0.01; });
     const int left = FirstStep(off, [](double, double y) { return y > 0.5; });
-    const double end = kBowl(down.x.back(), down.y.back());
+    const double end = kBowl(down.x[kBowlSteps], down.y[kBowlSteps]), late = kBowl(down.x.back(), down.y.back());
     rows.push_back({method.name, absl::StrFormat("%g", method.bowl), StepText(reached), absl::StrFormat("%.2g", end),
-                    absl::StrFormat("%g", method.saddle), StepText(left)});
+                    absl::StrFormat("%.2g", late), absl::StrFormat("%g", method.saddle), StepText(left)});
+    down.x.resize(kBowlSteps + 1);  // what the chart shows
+    down.y.resize(kBowlSteps + 1);
     result->figures[absl::StrCat("bowl.", method.name)] = reached;
+    result->figures[absl::StrCat("late.", method.name)] = late;
     result->figures[absl::StrCat("saddle.", method.name)] = left;
     bowl.curves.push_back(down);
     saddle.curves.push_back(off);

@@ -17,6 +17,7 @@ std::string DrawPlot(const Plot& plot) {
   chart.y_max = plot.y_max;
   for (const Curve& curve : plot.curves) {
     ChartSeries series{.name = curve.name, .points = {}};
+    series.dashed = curve.dashed;
     for (size_t i = 0; i < curve.x.size(); ++i) series.points.push_back({curve.x[i], curve.y[i]});
     if (plot.surface) {
       series.style = SeriesStyle::kPath;
@@ -27,6 +28,7 @@ std::string DrawPlot(const Plot& plot) {
     }
     chart.series.push_back(std::move(series));
   }
+  for (const PlotMark& mark : plot.marks) chart.marks.push_back({mark.x, mark.label});
   if (plot.surface) {
     chart.surface = SampleSurface(*plot.x_min, *plot.x_max, *plot.y_min, *plot.y_max, plot.surface);
   }

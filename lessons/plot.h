@@ -14,6 +14,13 @@ struct Curve {
   std::string name;  // in the legend
   std::vector<double> x, y;
   bool points_only = false;
+  bool dashed = false;  // shows what lies under it
+};
+
+// A vertical line with a label.
+struct PlotMark {
+  double x = 0;
+  std::string label = "";
 };
 
 struct Plot {
@@ -21,6 +28,7 @@ struct Plot {
   std::string title = "", x_label = "", y_label = "";
   bool log_x = false, log_y = false;
   std::vector<Curve> curves = {};
+  std::vector<PlotMark> marks = {};
   // The levels of a surface under the curves, which are then paths; null: none. It needs all four limits.
   std::function<double(double x, double y)> surface = nullptr;
   std::optional<double> x_min = {}, x_max = {}, y_min = {}, y_max = {};  // of the axes; missing: those of the points

@@ -111,7 +111,7 @@ absl::StatusOr<LessonResult> XorLesson(const LessonOptions& options) {
   const int seeds = options.quick ? 5 : 50, steps = options.quick ? 400 : 1000;
   LessonResult result;
   result.plots.push_back({.title = "Cross-entropy of the four gates, seed 1",
-                          .x_label = "steps before",
+                          .x_label = "step",
                           .y_label = "loss",
                           .log_y = true});
   std::vector<std::vector<std::string>> rows = {

@@ -28,7 +28,8 @@ absl::StatusOr<Graph> LeNet5(const ModelInfo& info, const ModelOptions& o) {
 std::vector<ModelInfo> LeNetModels() {
   return {{"lenet5", "two convolutions, two max poolings, three fully connected layers",
            "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, \"Gradient-based learning applied to document recognition\", 1998",
-           {1, 28, 28}, 10, 61706, "the usual PyTorch form; the paper's has 60,000 in other places",
+           {1, 28, 28}, 10, 61706,
+           "the usual PyTorch form; the paper's, with partly connected maps and subsampling weights, has 60,000",
            {"width", "dropout", "batch_norm"}, &LeNet5}};
 }
 

@@ -38,8 +38,9 @@ std::vector<ModelInfo> MlpModels() {
       "D. Rumelhart, G. Hinton, R. Williams, \"Learning representations by back-propagating errors\", 1986";
   const std::vector<std::string> options = {"width", "dropout", "hidden", "activation", "batch_norm"};
   return {
-      {"xor", "two layers: 4 units of tanh, which make XOR separable", paper, {2}, 2, 22, "4 (2 + 1) + 2 (4 + 1)", options,
-       &Xor, /*any_rank=*/true},
+      {"xor", "two layers: 4 units of tanh, which make XOR separable",
+       "D. Rumelhart, G. Hinton, R. Williams, \"Learning internal representations by error propagation\", 1986", {2}, 2, 22,
+       "4 (2 + 1) + 2 (4 + 1)", options, &Xor, /*any_rank=*/true},
       {"mlp", "perceptron with two hidden layers of 512 units", paper, {1, 28, 28}, 10, 669706, "the sum of its layers",
        options, &Mlp, /*any_rank=*/true},
   };
