@@ -78,6 +78,7 @@ absl::StatusOr<LessonResult> LearningRateLesson(const LessonOptions& options) {
                           .curves = {{"smoothed", range.rates, range.losses}},
                           .marks = {{range.suggested, absl::StrFormat("steepest %.3g", range.suggested)},
                                     {range.lowest, absl::StrFormat("least %.3g", range.lowest)}},
+                          .x_max = 10,
                           .y_max = 3});
   Plot curves{.name = "training",
               .title = "Training loss at five learning rates",

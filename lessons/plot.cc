@@ -24,7 +24,7 @@ std::string DrawPlot(const Plot& plot) {
     } else if (curve.points_only) {
       series.style = SeriesStyle::kPoints;
     } else {
-      series.style = curve.x.size() <= 30 ? SeriesStyle::kLineAndPoints : SeriesStyle::kLine;
+      series.style = curve.x.size() <= 30 && !curve.dashed ? SeriesStyle::kLineAndPoints : SeriesStyle::kLine;
     }
     chart.series.push_back(std::move(series));
   }

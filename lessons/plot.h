@@ -14,7 +14,7 @@ struct Curve {
   std::string name;  // in the legend
   std::vector<double> x, y;
   bool points_only = false;
-  bool dashed = false;  // shows what lies under it
+  bool dashed = false;  // and without dots: shows what lies under it
 };
 
 // A vertical line with a label.
