@@ -49,7 +49,12 @@ void AddDataOptions(CLI::App* app, DataSpec* spec, bool positional_path) {
       ->group(kGroup);
   app->add_option("--separator", spec->separator, "tables: one character or tab; found out if it is not given")
       ->group(kGroup);
-  app->add_flag("--regression", spec->regression, "tables: the label is a number, not a class")
+  app->add_option("--header", spec->header, "CSV: whether the first line is one: detect, yes or no")
+      ->capture_default_str()
+      ->group(kGroup);
+  app->add_option("--ignore-columns", spec->ignore_columns, "tables: columns that are no features, such as id,3")
+      ->group(kGroup);
+  app->add_flag("--regression", spec->regression, "tables and .npz: the label is a number, not a class")
       ->group(kGroup);
   app->add_option("--sequence", spec->sequence, "texts: characters a sample")
       ->capture_default_str()

@@ -1,7 +1,9 @@
 // athanor data, and training and evaluating on data of several kinds.
 #include <cstdint>
 #include <cstring>
+#include <functional>
 
+#include "absl/strings/str_cat.h"
 #include "cli/testing/cli_fixture.h"
 
 namespace athanor {
@@ -23,6 +25,13 @@ class DataTest : public CliTest {
     WriteAll(dir_ / "t.csv", text);
   }
 };
+
+// A header and 100 rows.
+std::string Table(const std::string& header, const std::function<std::string(int)>& row) {
+  std::string text = header + "\n";
+  for (int i = 0; i < 100; ++i) text += row(i) + "\n";
+  return text;
+}
 
 TEST_F(DataTest, DescribesADataSet) {
   Outcome o = Run("data mnist --val-split 0.1");
@@ -71,6 +80,32 @@ TEST_F(DataTest, TrainsOnATableAndEvaluatesItsValidationSet) {
   o = Run("evaluate run --data t.csv --val-split 0.2 --set validation --threads 1");
   ASSERT_EQ(o.code, 0) << o.err;
   EXPECT_THAT(o.out, AllOf(HasSubstr("accuracy 100.00 %"), HasSubstr("green")));
+}
+
+// The file to evaluate has the columns in another order and not all classes.
+TEST_F(DataTest, EvaluatesByTheNamesOfColumnsAndClasses) {
+  WriteAll(dir_ / "t.csv", Table("a,b,k", [](int i) { return absl::StrCat(i % 97, ",50,", i % 97 < 48 ? "lo" : "hi"); }));
+  Outcome o = Run("train mlp --hidden 8 --data t.csv --batch 20 --epochs 30 --lr 0.02 --threads 1 --progress none --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  WriteAll(dir_ / "low.csv", Table("k,b,a", [](int i) { return absl::StrCat("lo,50,", i % 40); }));
+  o = Run("evaluate run --data low.csv --label-column k --set train --threads 1");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("accuracy 100.00 %"));
+  WriteAll(dir_ / "other.csv", Table("a,b,k", [](int) { return std::string("1,50,mid"); }));
+  ExpectUsageError(Run("evaluate run --data other.csv --set train"), "the label \"mid\" is none of the 2 classes");
+  WriteAll(dir_ / "cut.csv", Table("a,k", [](int) { return std::string("1,lo"); }));
+  ExpectUsageError(Run("evaluate run --data cut.csv --set train"), "the feature \"b\" is there 0 times");
+}
+
+TEST_F(DataTest, OptionsOfTablesAreForTables) {
+  ExpectUsageError(Run("data mnist --regression"), "regression is for tables and .npz");
+  ExpectUsageError(Run("data mnist --separator tab"), "separator = \"tab\" is for tables");
+  ExpectUsageError(Run("data mnist --channels 3"), "channels = 3 is for folders and archives of images");
+  WriteAll(dir_ / "t.csv", "1,2,0\n3,4,1\n");
+  ExpectUsageError(Run("data t.csv --header perhaps"), "header \"perhaps\" is not one of detect, yes, no");
+  Outcome o = Run("data t.csv --ignore-columns 0 --header no");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("a sample: x f32[1]"));
 }
 
 TEST_F(DataTest, TrainsOnAugmentedImages) {

@@ -11,6 +11,7 @@
 #include "cli/train_setup.h"
 #include "runtime/core/file.h"
 #include "training/evaluation.h"
+#include "training/predictor.h"
 
 namespace athanor {
 namespace {
@@ -53,12 +54,15 @@ absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const Flags& flags, const
   return StepRunner::Create(model, options);
 }
 
+std::vector<std::string> Names(const Graph& model, absl::string_view key) {
+  const AttrValue* value = model.metadata.Find(key);
+  const Strings* strings = value == nullptr ? nullptr : std::get_if<Strings>(value);
+  return strings == nullptr ? std::vector<std::string>() : *strings;
+}
+
 // The classes' names; none where the model does not know them all.
 std::vector<std::string> ClassNames(const Graph& model, const ConfusionMatrix& confusion) {
-  std::vector<std::string> names;
-  if (const AttrValue* value = model.metadata.Find("classes")) {
-    if (const Strings* strings = std::get_if<Strings>(value)) names = *strings;
-  }
+  std::vector<std::string> names = Names(model, "classes");
   if (static_cast<int64_t>(names.size()) != confusion.classes()) names.clear();
   return names;
 }
@@ -108,18 +112,29 @@ void PrintText(const Flags& flags, const std::string& data, int64_t samples, Tas
   if (task == Task::kLanguage || task == Task::kSequence) std::printf("accuracy %.2f %%\n", 100 * m.accuracy());
 }
 
+// The data is to be read as the one that the model was trained with.
+absl::Status ReadAsTrained(const Graph& model, Task task, DataSpec* spec) {
+  if (task == Task::kLanguage) spec->vocabulary = Names(model, "vocabulary");
+  if (task != Task::kClassification && task != Task::kRegression) return absl::OkStatus();
+  ATH_ASSIGN_OR_RETURN(spec->normalization, NormalizationOf(model.metadata));
+  spec->feature_names = Names(model, "feature_names");
+  if (task == Task::kRegression) return absl::OkStatus();
+  spec->class_names = Names(model, "classes");
+  const GraphEntry* entry = model.FindEntry("evaluate");
+  for (const NamedValue& output : entry == nullptr ? std::vector<NamedValue>() : entry->outputs) {
+    const std::vector<Dim>& dims = model.type(output.value).dims;
+    if (output.name == "logits" && !dims.empty() && !dims.back().symbolic()) spec->classes = dims.back().size;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> Evaluate(Flags flags) {
   if (flags.batch < 1) return MakeError(ErrorClass::kReq, "batch = %d is below 1", flags.batch);
   if (flags.top < 1) return MakeError(ErrorClass::kReq, "top = %d is below 1", flags.top);
   ATH_ASSIGN_OR_RETURN(Graph model, LoadModel(ModelPathOf(flags.path), /*seed=*/1));
   ATH_ASSIGN_OR_RETURN(Task task, TaskOf(model));
   flags.data.seed = flags.seed;
-  if (task == Task::kClassification || task == Task::kRegression) {
-    ATH_ASSIGN_OR_RETURN(flags.data.normalize, NormalizeFlagOf(model.metadata));
-  }
-  if (const AttrValue* value = model.metadata.Find("vocabulary"); value != nullptr && task == Task::kLanguage) {
-    if (const Strings* symbols = std::get_if<Strings>(value)) flags.data.vocabulary = *symbols;
-  }
+  ATH_RETURN_IF_ERROR(ReadAsTrained(model, task, &flags.data));
   ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags.data));
   ATH_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> set, ChooseSet(flags, data));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<StepRunner> runner, MakeRunner(flags, model, *set, data.name));

@@ -6,7 +6,6 @@
 #include "cli/tables.h"
 #include "compiler/graph/model_io.h"
 #include "data/normalize_spec.h"
-#include "training/predictor.h"
 
 namespace athanor {
 namespace {
@@ -15,6 +14,7 @@ void SetMetadata(const OpenedData& data, Graph* model) {
   StoreNormalization(data.normalization, &model->metadata);
   if (!model->metadata.Has("task")) model->metadata.Set("task", AttrValue(data.task));
   if (!data.vocabulary.empty()) model->metadata.Set("vocabulary", AttrValue(Strings(data.vocabulary)));
+  if (!data.feature_names.empty()) model->metadata.Set("feature_names", AttrValue(Strings(data.feature_names)));
   if (!data.class_names.empty()) model->metadata.Set("classes", AttrValue(Strings(data.class_names)));
 }
 
@@ -65,13 +65,6 @@ std::string DataText(const OpenedData& data) {
   }
   if (data.augmentation != "none") absl::StrAppend(&text, ", augmented by ", data.augmentation);
   return text;
-}
-
-absl::StatusOr<std::string> NormalizeFlagOf(const Attributes& metadata) {
-  ATH_ASSIGN_OR_RETURN(Normalization n, NormalizationOf(metadata));
-  if (n.mean.empty() && n.std.empty()) return n.scale == 1 ? "none" : "scale255";
-  auto each = [](std::string* out, float v) { absl::StrAppendFormat(out, "%.9g", v); };
-  return absl::StrCat(absl::StrJoin(n.mean, ",", each), "/", absl::StrJoin(n.std, ",", each));
 }
 
 }  // namespace athanor

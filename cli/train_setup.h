@@ -22,8 +22,6 @@ TrainingData SourcesOf(const OpenedData& data);
 // "data: mnist, 10,000 training and 2,000 test samples, 10 classes".
 std::string DataText(const OpenedData& data);
 
-// The normalization of a model's metadata as the flag --normalize takes it.
-absl::StatusOr<std::string> NormalizeFlagOf(const Attributes& metadata);
 
 }  // namespace athanor
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -42,7 +43,8 @@ class Parser {
     ATH_ASSIGN_OR_RETURN(bool more, reader_.Next(&fields));
     if (!more) return MakeError(ErrorClass::kData, "%s: line 1, column 1: the file is empty", name_);
     columns_.count = static_cast<int64_t>(fields.size());
-    if (IsHeader(fields)) {
+    ATH_ASSIGN_OR_RETURN(const bool header, IsHeader(fields));
+    if (header) {
       for (absl::string_view field : fields) columns_.names.emplace_back(field);
       const int64_t line = reader_.line();
       ATH_ASSIGN_OR_RETURN(more, reader_.Next(&fields));
@@ -51,8 +53,9 @@ class Parser {
       }
     }
     ATH_RETURN_IF_ERROR(ChooseColumns());
-    labels_are_numbers_ = columns_.label >= 0 && options_.class_names.empty() && !fields.empty() &&
-                          columns_.label < static_cast<int64_t>(fields.size()) && IsNumber(fields[columns_.label]);
+    labels_are_numbers_ = columns_.label >= 0 && options_.class_names.empty() &&
+                          (options_.classes > 0 || (columns_.label < static_cast<int64_t>(fields.size()) &&
+                                                    IsNumber(fields[columns_.label])));
     for (size_t i = 0; i < options_.class_names.size(); ++i) {
       class_ids_.emplace(options_.class_names[i], static_cast<int32_t>(i));
     }
@@ -64,9 +67,21 @@ class Parser {
   }
 
  private:
-  bool IsHeader(const Fields& fields) const {
+  absl::StatusOr<bool> IsHeader(const Fields& fields) const {
     if (options_.header != CsvHeader::kDetect) return options_.header == CsvHeader::kYes;
-    return std::none_of(fields.begin(), fields.end(), IsNumber);
+    bool counts = fields.size() > 3;  // with fewer it is as likely a row
+    for (size_t i = 0; i < fields.size() && counts; ++i) counts = fields[i] == absl::StrCat(i);
+    if (counts) return true;
+    if (std::any_of(fields.begin(), fields.end(), IsNumber)) return false;
+    for (size_t i = 0; i < fields.size(); ++i) {
+      const std::string field = absl::AsciiStrToLower(absl::StripAsciiWhitespace(fields[i]));
+      const bool missing = (field.empty() && i > 0) || field == "nan" || field == "inf" || field == "-inf";
+      if (!missing) continue;
+      return Error(static_cast<int64_t>(i),
+                   absl::StrCat("\"", field, "\" may be a missing value or, as no field of the line is a number, part of a "
+                                "header; say which by header = yes or no"));
+    }
+    return true;
   }
 
   // "line 3, column 2 ("age")"
@@ -125,11 +140,41 @@ class Parser {
     for (int64_t i = 0; i < columns_.count; ++i) {
       if (!taken[i]) columns_.features.push_back(i);
     }
+    ATH_RETURN_IF_ERROR(OrderFeatures());
     if (columns_.features.empty()) {
       return MakeError(ErrorClass::kData, "%s: line 1, column 1: no feature columns: there are %d columns in all",
                        name_, columns_.count);
     }
     return CheckSampleShape();
+  }
+
+  std::vector<std::string> FeatureNames() const {
+    std::vector<std::string> names;
+    if (columns_.names.empty()) return names;
+    for (int64_t i : columns_.features) names.push_back(columns_.names[i]);
+    return names;
+  }
+
+  // As the options have them.
+  absl::Status OrderFeatures() {
+    const std::vector<std::string> found = FeatureNames(), &wanted = options_.feature_names;
+    if (found.empty() || wanted.empty() || found == wanted) return absl::OkStatus();
+    for (const std::string& name : found) {
+      if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) continue;
+      return MakeError(ErrorClass::kData, "%s: the column \"%s\" is none of the %d features that are expected", name_,
+                       absl::CHexEscape(name), wanted.size());
+    }
+    std::vector<int64_t> ordered;
+    for (const std::string& name : wanted) {
+      const auto matches = std::count(found.begin(), found.end(), name);
+      if (matches != 1) {
+        return MakeError(ErrorClass::kData, "%s: the feature \"%s\" is there %d times, once is expected", name_,
+                         absl::CHexEscape(name), matches);
+      }
+      ordered.push_back(columns_.features[std::find(found.begin(), found.end(), name) - found.begin()]);
+    }
+    columns_.features = std::move(ordered);
+    return absl::OkStatus();
   }
 
   absl::Status CheckSampleShape() const {
@@ -153,7 +198,7 @@ class Parser {
     ATH_RETURN_IF_ERROR(Numbers(fields, columns_.features, &features_));
     ATH_RETURN_IF_ERROR(Numbers(fields, columns_.targets, &targets_));
     if (columns_.label < 0) return absl::OkStatus();
-    const absl::string_view field = fields[columns_.label];
+    const absl::string_view field = absl::StripAsciiWhitespace(fields[columns_.label]);
     if (labels_are_numbers_) return NumberLabel(field);
     if (!options_.class_names.empty()) return KnownLabel(field);
     if (field.empty()) return Error(columns_.label, "the label is empty");
@@ -178,16 +223,17 @@ class Parser {
   }
 
   absl::Status NumberLabel(absl::string_view field) {
-    const std::optional<float> value = ParseCsvNumber(field);
-    if (!value || *value != std::floor(*value)) {
+    double value = 0;  // f32 would take 0.99999999 for 1
+    const bool number = ParseCsvNumber(field).has_value() && absl::SimpleAtod(field, &value);
+    if (!number || value != std::floor(value)) {
       return Error(columns_.label,
                    absl::StrCat("the label \"", absl::CHexEscape(field.substr(0, 40)), "\" is no integer"));
     }
     const int64_t classes = options_.classes > 0 ? std::min(options_.classes, kMaxClasses) : kMaxClasses;
-    if (*value < 0 || *value >= static_cast<float>(classes)) {
+    if (value < 0 || value >= static_cast<double>(classes)) {
       return Error(columns_.label, absl::StrCat("the label ", field.substr(0, 40), " is outside 0 .. ", classes - 1));
     }
-    labels_.push_back(static_cast<int32_t>(*value));
+    labels_.push_back(static_cast<int32_t>(value));
     return absl::OkStatus();
   }
 
@@ -215,6 +261,7 @@ class Parser {
   absl::StatusOr<Dataset> Finish() {
     Dataset d;
     d.name = std::string(name_);
+    d.feature_names = FeatureNames();
     Shape shape = options_.sample_shape;
     if (shape.empty()) shape = {static_cast<int64_t>(columns_.features.size())};
     shape.insert(shape.begin(), rows_);

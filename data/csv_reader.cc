@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace athanor {
@@ -147,6 +148,26 @@ absl::StatusOr<bool> CsvReader::Next(std::vector<absl::string_view>* fields) {
   }
 }
 
+namespace {
+
+// Whether a number whose size is outside double's is a small one.
+bool IsTiny(absl::string_view number) {
+  if (number.front() == '-') number.remove_prefix(1);
+  const size_t e = number.find_first_of("eE");
+  int64_t exponent = 0;
+  if (e != absl::string_view::npos && !absl::SimpleAtoi(number.substr(e + 1), &exponent)) {
+    return absl::StrContains(number.substr(e), "-");  // more digits than fit
+  }
+  const absl::string_view digits = number.substr(0, e);
+  const size_t point = std::min(digits.find('.'), digits.size()), first = digits.find_first_not_of("0.");
+  if (first == absl::string_view::npos) return true;
+  // The power of ten of the first digit that is not 0.
+  const int64_t power = static_cast<int64_t>(point) - static_cast<int64_t>(first) - (first < point ? 1 : 0);
+  return power + exponent < 0;
+}
+
+}  // namespace
+
 std::optional<float> ParseCsvNumber(absl::string_view field) {
   field = WithoutPlus(Trimmed(field));
   float value = 0;
@@ -156,9 +177,7 @@ std::optional<float> ParseCsvNumber(absl::string_view field) {
   double wide = 0;
   error = Parse(field, &wide);
   if (error == std::errc() && std::abs(wide) < 1) return static_cast<float>(wide);
-  if (error == std::errc::result_out_of_range && (absl::StrContains(field, "e-") || absl::StrContains(field, "E-"))) {
-    return 0.0f;
-  }
+  if (error == std::errc::result_out_of_range && IsTiny(field)) return 0.0f;
   return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/testing/test_util.h"
 #include "gtest/gtest.h"
 
@@ -101,12 +102,16 @@ TEST(CsvNumberTest, WhatIsANumber) {
 }
 
 TEST(CsvNumberTest, WhatIsNoneAndWhy) {
+  const std::string huge = absl::StrCat("1", std::string(400, '0'), "e-10");  // 1e390, whatever its exponent looks like
+  const std::string tiny = absl::StrCat("0.", std::string(400, '0'), "1e5");
+  EXPECT_EQ(ParseCsvNumber(tiny), 0.0f);
   for (auto [text, why] :
        std::vector<std::pair<const char*, const char*>>{{"", "the field is empty"},
                                                         {"  ", "the field is empty"},
                                                         {"nan", "\"nan\" is not finite"},
                                                         {"-inf", "\"-inf\" is not finite"},
                                                         {"1e999", "\"1e999\" is above the largest f32"},
+                                                        {huge.c_str(), "is above the largest f32"},
                                                         {"3.5e38", "is above the largest f32"},
                                                         {"1,5", "\"1,5\" is no number: a decimal comma"},
                                                         {"1.234,5", "a decimal comma"},

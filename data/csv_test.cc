@@ -55,6 +55,33 @@ TEST(CsvTest, TheHeaderIsFoundOrGiven) {
   ExpectError(Status("a,b\n1,2\n", {.header = CsvHeader::kNo}), "DATA", "a.csv: line 1, column 1: \"a\" is no number");
 }
 
+TEST(CsvTest, AHeaderThatCountsAsPandasWritesIt) {
+  EXPECT_EQ(ParseCsv("0,1,2,3\n5,6,7,1\n", "x")->size(), 1);
+  EXPECT_EQ(ParseCsv("0,1,2\n5,6,1\n", "x")->size(), 2);  // may as well be a row
+  EXPECT_EQ(ParseCsv("0,1,2,4\n5,6,7,1\n", "x")->size(), 2);
+}
+
+// A row with missing values, or a header? The rest of the file cannot tell.
+TEST(CsvTest, AFirstLineThatMayBeEitherIsRefused) {
+  ExpectError(Status("nan,nan,red\n1,2,red\n"), "DATA", "a.csv: line 1, column 1: \"nan\" may be a missing value or");
+  ExpectError(Status("a,,red\n1,2,red\n"), "DATA", "a.csv: line 1, column 2: \"\" may be a missing value or");
+  EXPECT_EQ(ParseCsv("a,,red\n1,2,red\n", "x", {.header = CsvHeader::kYes})->size(), 1);
+  EXPECT_EQ(ParseCsv(",a,red\n1,2,red\n", "x")->size(), 1);  // pandas' index has no name
+}
+
+TEST(CsvTest, ATestFileTakesTheTrainingFilesColumns) {
+  const Dataset train = ParseCsv("a,b,y\n1,2,0\n", "x").value();
+  EXPECT_EQ(train.feature_names, (std::vector<std::string>{"a", "b"}));
+  CsvOptions options{.label = "y", .feature_names = train.feature_names};
+  Dataset test = ParseCsv("y,b,a\n0,4,3\n", "x", options).value();
+  EXPECT_EQ(test.features.as<float>(), absl::MakeConstSpan({3.0f, 4.0f}));
+  EXPECT_EQ(test.feature_names, train.feature_names);
+  EXPECT_EQ(ParseCsv("3,4,0\n", "x", {.label = "2", .feature_names = train.feature_names})->features.as<float>()[0], 3);
+  ExpectError(Status("a,c,y\n1,2,0\n", options), "DATA", "a.csv: the column \"c\" is none of the 2 features");
+  ExpectError(Status("a,y\n1,0\n", options), "DATA", "a.csv: the feature \"b\" is there 0 times");
+  ExpectError(Status("a,b,b,y\n1,2,3,0\n", options), "DATA", "the feature \"b\" is there 2 times");
+}
+
 TEST(CsvTest, OtherSeparators) {
   for (const char* text : {"a;b\n1.5;0\n", "a\tb\n1.5\t0\n"})
     EXPECT_EQ(ParseCsv(text, "x")->features.as<float>()[0], 1.5f);
@@ -124,6 +151,10 @@ TEST(CsvTest, BadLabels) {
   ExpectError(Status("1,0\n1,-1\n"), "DATA", "a.csv: line 2, column 2: the label -1 is outside 0 .. 1048575");
   ExpectError(Status("1,0\n1,3\n", {.classes = 3}), "DATA", "the label 3 is outside 0 .. 2");
   ExpectError(Status("1,a\n1,\n"), "DATA", "a.csv: line 2, column 2: the label is empty");
+  ExpectError(Status("1,0\n1,0.99999999\n"), "DATA", "the label \"0.99999999\" is no integer");
+  // Classes that are numbers in the training file are in the test file.
+  ExpectError(Status("1,A\n2,B\n", {.classes = 2}), "DATA", "a.csv: line 1, column 2: the label \"A\" is no integer");
+  EXPECT_EQ(ParseCsv("1, red\n2,red \n3,red\n", "x")->class_names, (std::vector<std::string>{"red"}));
   EXPECT_EQ(ParseCsv("1,1.000e+00\n", "x")->labels.as<int32_t>()[0], 1);  // as numpy.savetxt writes integers
 }
 

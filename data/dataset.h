@@ -19,6 +19,7 @@ struct Dataset {
   int64_t classes = 0;                   // >= 1; 0 if there are targets
   Tensor targets;                        // of a regression: f32 [samples, outputs]; otherwise none
   std::vector<std::string> class_names;  // one for each class, or none
+  std::vector<std::string> feature_names{};  // of a table with a header: one for each feature column; or none
 
   int64_t size() const { return features.shape().empty() ? 0 : features.shape()[0]; }
   // Of one sample; a scalar's if the features are [samples].

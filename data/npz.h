@@ -56,10 +56,14 @@ absl::Status WriteNpz(const std::string& path, absl::Span<const NamedTensor> arr
 //
 // Features [n, ...] are u8 or become f32. Images [n,height,width,channels], as Keras stores them, become
 // [n,channels,height,width], which are told apart by where 1 or 3 stands; [n,height,width] becomes [n,1,height,width].
-// Labels are integers [n] or [n,1]; floating ones [n] or [n,outputs] are the targets of a regression. `classes` 0: the
-// highest label of both sets + 1.
+// Labels are integers [n] or [n,1]; floating ones [n] or [n,outputs] are the targets of a regression, and with
+// `regression` integers are, too.
 // DATA error naming file, array, sample and value.
-absl::StatusOr<TrainTest> LoadNpzDataset(const std::string& path, int64_t classes = 0);
+struct NpzOptions {
+  int64_t classes = 0;  // 0: the highest label of both sets + 1
+  bool regression = false;
+};
+absl::StatusOr<TrainTest> LoadNpzDataset(const std::string& path, const NpzOptions& options = {});
 
 }  // namespace athanor
 

@@ -99,7 +99,8 @@ absl::StatusOr<Tensor> ReadFeatures(const NpzFile& file, absl::string_view name)
 
 class Loader {
  public:
-  Loader(const std::string& path, const NpzFile& file, int64_t classes) : path_(path), file_(file), classes_(classes) {}
+  Loader(const std::string& path, const NpzFile& file, const NpzOptions& options)
+      : path_(path), file_(file), options_(options) {}
 
   absl::StatusOr<TrainTest> Load() const {
     const std::optional<Sets> sets = Choose();
@@ -145,9 +146,9 @@ class Loader {
     const std::string labels_name = absl::StrCat(path_, ":", names.labels);
     ATH_ASSIGN_OR_RETURN(Tensor features, ReadFeatures(file_, names.features));
     ATH_ASSIGN_OR_RETURN(Tensor labels, file_.Read(names.labels));
-    if (IsFloating(labels.dtype())) return Regression(std::move(features), features_name, labels, labels_name);
+    if (options_.regression || IsFloating(labels.dtype())) return Regression(std::move(features), features_name, labels, labels_name);
     if (labels.shape().size() == 2 && labels.shape()[1] == 1) ATH_RETURN_IF_ERROR(labels.Reshape({labels.shape()[0]}));
-    return MakeDataset(std::move(features), features_name, labels, labels_name, classes_);
+    return MakeDataset(std::move(features), features_name, labels, labels_name, options_.classes);
   }
 
   absl::StatusOr<Dataset> Regression(Tensor features, const std::string& features_name, const Tensor& targets,
@@ -166,14 +167,14 @@ class Loader {
 
   const std::string& path_;
   const NpzFile& file_;
-  int64_t classes_;
+  NpzOptions options_;
 };
 
 }  // namespace
 
-absl::StatusOr<TrainTest> LoadNpzDataset(const std::string& path, int64_t classes) {
+absl::StatusOr<TrainTest> LoadNpzDataset(const std::string& path, const NpzOptions& options) {
   ATH_ASSIGN_OR_RETURN(NpzFile file, NpzFile::Open(path));
-  return Loader(path, file, classes).Load();
+  return Loader(path, file, options).Load();
 }
 
 }  // namespace athanor

@@ -41,7 +41,7 @@ class DataFile {
   }
   absl::StatusOr<TrainTest> Load(int64_t classes = 0) const {
     EXPECT_TRUE(WriteNpz(dir_ / "a.npz", arrays_, true).ok());
-    return LoadNpzDataset(dir_ / "a.npz", classes);
+    return LoadNpzDataset(dir_ / "a.npz", {classes, false});
   }
 
  private:
@@ -151,6 +151,16 @@ TEST(NpzDatasetTest, FloatingLabelsAreTargets) {
   EXPECT_EQ(both.train.targets.as<float>()[1], -1);
   ExpectError(DataFile().Add<float>("x", {2, 1}, {1, 2}).Add<double>("y", {3}, {0.5, -1, 2}).Load().status(), "DATA",
               "a.npz:y: ");
+}
+
+TEST(NpzDatasetTest, IntegersAreTargetsWhereARegressionIsAskedFor) {
+  TempDir dir;
+  const NamedTensor arrays[] = {{"x", Tensor::Of<float>({2, 1}, {1, 2})}, {"y", Tensor::Of<int64_t>({2}, {-5, 19000})}};
+  ASSERT_TRUE(WriteNpz(dir / "a.npz", arrays, true).ok());
+  absl::StatusOr<TrainTest> data = LoadNpzDataset(dir / "a.npz", {0, true});
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->train.targets.as<float>(), absl::MakeConstSpan({-5.0f, 19000.0f}));
+  EXPECT_EQ(data->train.classes, 0);
 }
 
 TEST(NpzDatasetTest, WhatIsWrongIsNamed) {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -30,6 +31,10 @@ std::string Describe(const std::vector<FieldSpec>& fields) {
 }  // namespace
 
 absl::Status RefuseResize(const DataSpec& spec) {
+  if (spec.channels != 0) {
+    return MakeError(ErrorClass::kReq, "%s: channels = %d is for folders and archives of images", spec.path,
+                     spec.channels);
+  }
   if (spec.resize.empty()) return absl::OkStatus();
   return MakeError(ErrorClass::kReq, "%s: resize = \"%s\" is for folders and archives of images", spec.path,
                    spec.resize);
@@ -42,6 +47,19 @@ absl::Status RefuseImageOptions(const DataSpec& spec, const std::string& kind) {
   if (!spec.augment.empty() && spec.augment != "none") return refuse("augment", spec.augment);
   if (spec.one_hot) return refuse("one-hot", "true");
   return RefuseResize(spec);
+}
+
+absl::Status RefuseTableOptions(const DataSpec& spec, bool numbers) {
+  const DataSpec usual;
+  for (auto [option, value, otherwise] : {std::tuple("label-column", spec.label_column, usual.label_column),
+                                          {"separator", spec.separator, usual.separator},
+                                          {"header", spec.header, usual.header},
+                                          {"ignore-columns", spec.ignore_columns, usual.ignore_columns}}) {
+    if (value == otherwise) continue;
+    return MakeError(ErrorClass::kReq, "%s: %s = \"%s\" is for tables, .csv and .tsv", spec.path, option, value);
+  }
+  if (!spec.regression || numbers) return absl::OkStatus();
+  return MakeError(ErrorClass::kReq, "%s: regression is for tables and .npz", spec.path);
 }
 
 absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSource> train,
@@ -95,6 +113,7 @@ bool HasIdxFiles(const std::string& dir) {
 
 absl::StatusOr<OpenedData> OpenMnistKind(const DataSpec& spec) {
   ATH_RETURN_IF_ERROR(internal::RefuseResize(spec));
+  ATH_RETURN_IF_ERROR(internal::RefuseTableOptions(spec));
   ATH_ASSIGN_OR_RETURN(TrainTest data, spec.path == "mnist" ? LoadMnistSample() : LoadMnist(spec.path));
   if (!spec.test_path.empty()) {
     ATH_ASSIGN_OR_RETURN(TrainTest other, spec.test_path == "mnist" ? LoadMnistSample() : LoadMnist(spec.test_path));
@@ -111,8 +130,13 @@ absl::StatusOr<OpenedData> PrepareData(TrainTest data, const DataSpec& spec) {
   out.task = data.train.has_targets() ? "regression" : "classification";
   out.classes = data.train.classes;
   out.class_names = data.train.class_names;
+  out.feature_names = data.train.feature_names;
   if (data.train.has_targets() && spec.one_hot) {
     return MakeError(ErrorClass::kReq, "%s: one-hot labels are for classes, this is a regression", out.name);
+  }
+  if (!spec.class_names.empty() && !out.class_names.empty() && spec.class_names != out.class_names) {
+    return MakeError(ErrorClass::kData, "%s: its %d classes are not the %d that are expected, or have other names", out.name,
+                     out.class_names.size(), spec.class_names.size());
   }
   std::shared_ptr<const SampleSource> sources[2];
   for (auto [dataset, source] : {std::pair(&data.train, &sources[0]), {&data.test, &sources[1]}}) {
@@ -126,6 +150,7 @@ absl::StatusOr<OpenedData> PrepareData(TrainTest data, const DataSpec& spec) {
 
 absl::StatusOr<OpenedData> OpenData(const DataSpec& spec) {
   const std::string& path = spec.path;
+  ATH_RETURN_IF_ERROR(ParseNormalizeSpec(spec.normalize).status());
   if (spec.validation < 0 || !(spec.validation < 1)) {
     return MakeError(ErrorClass::kReq, "the share for validation is %g, it must be at least 0 and below 1",
                      spec.validation);

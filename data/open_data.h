@@ -33,13 +33,17 @@ struct DataSpec {
   // Tables.
   std::string label_column = "-1";  // by name or number from 0, -1 is the last; of a regression also several: "3,4"
   std::string separator{};          // one character, or "tab"; empty: found out
-  bool regression = false;          // the labels are numbers, not classes
+  bool regression = false;          // the labels are numbers, not classes; of .npz too
+  std::string header = "detect";    // "detect", "yes" or "no": the first line of a CSV file
+  std::string ignore_columns{};     // by name or number: "id,3"
   // Texts.
   int64_t sequence = 64;  // characters of a sample
   int threads = 0;        // for decoding what is needed at the open; 0: as many as there are
-  // As a trained model has them: in the place of `normalize`, and of the characters that the text has.
+  // As a trained model has them: in the place of `normalize`, and of the characters, classes and columns that the data
+  // has. The data's classes and columns must be among them.
   std::optional<Normalization> normalization{};
-  std::vector<std::string> vocabulary{};
+  std::vector<std::string> vocabulary{}, class_names{}, feature_names{};
+  int64_t classes = 0;  // of a model whose classes are numbers; 0: those of the data
 };
 
 struct OpenedData {
@@ -54,6 +58,7 @@ struct OpenedData {
   int64_t classes = 0;                   // of a language: its characters
   std::vector<std::string> class_names;  // one for each class, or none
   std::vector<std::string> vocabulary;   // of language and sequence: each token
+  std::vector<std::string> feature_names;  // of a table with a header: each feature column
   Normalization normalization;           // as applied; of tokens it is the identity
   std::string augmentation = "none";
   int64_t memory_bytes = 0;              // held, or that the cache may come to hold

@@ -121,6 +121,12 @@ TEST(OpenDataTest, FoldersOfImages) {
     EXPECT_FLOAT_EQ(sample[0].as<float>()[0], 10.0f / 255);
     EXPECT_EQ(sample[1].as<int32_t>()[0], 1);
   }
+  // As a model has them that knows another class.
+  OpenedData known = Opened({.path = dir.path(), .class_names = {"bird", "cat", "dog"}});
+  EXPECT_EQ(known.classes, 3);
+  EXPECT_EQ(Read(*known.test, 3)[1].as<int32_t>()[0], 2);
+  ExpectError(OpenData({.path = dir.path(), .class_names = {"cat", "cow"}}).status(), "DATA",
+              "the class \"dog\" is none of the 2 classes that are expected");
   OpenedData resized = Opened({.path = dir.path(), .resize = "2x3", .channels = 1});
   EXPECT_EQ(resized.fields()[0].shape, (Shape{1, 2, 3}));
   ExpectError(OpenData({.path = dir.path(), .resize = "2y3"}).status(), "REQ", "resize \"2y3\" is no size");
@@ -142,6 +148,10 @@ TEST(OpenDataTest, Tables) {
   EXPECT_EQ(data.fields()[1], (FieldSpec{"targets", DType::kF32, {1}}));
   EXPECT_EQ(Read(*data.train, 1)[1].as<float>()[0], 1.5f);
   EXPECT_EQ(Read(*data.train, 1)[0].as<float>()[0], 1);  // standardized: (3 - 2) / 1
+  const std::string swapped = dir.Put("swapped.csv", "kind,b,a\nred,2,1\n");
+  data = Opened({.path = train, .test_path = swapped, .normalize = "none", .label_column = "kind"});
+  EXPECT_EQ(data.feature_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(Read(*data.test, 0)[0].as<float>()[0], 1);
   ExpectError(OpenData({.path = numbers, .separator = ";;"}).status(), "REQ", "separator \";;\"");
   ExpectError(OpenData({.path = numbers, .one_hot = true, .regression = true}).status(), "REQ", "one-hot");
 }

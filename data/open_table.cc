@@ -17,12 +17,24 @@ absl::StatusOr<OpenedData> OpenCsv(const DataSpec& spec) {
   } else if (!spec.separator.empty()) {
     return MakeError(ErrorClass::kReq, "separator \"%s\" is neither one character nor \"tab\"", spec.separator);
   }
+  if (spec.header == "yes") {
+    options.header = CsvHeader::kYes;
+  } else if (spec.header == "no") {
+    options.header = CsvHeader::kNo;
+  } else if (spec.header != "detect") {
+    return MakeError(ErrorClass::kReq, "header \"%s\" is not one of detect, yes, no", spec.header);
+  }
   options.label = spec.label_column;
+  options.ignore = absl::StrSplit(spec.ignore_columns, ',', absl::SkipEmpty());
   if (spec.regression) options.targets = absl::StrSplit(spec.label_column, ',');
+  options.class_names = spec.class_names;
+  options.feature_names = spec.feature_names;
+  options.classes = spec.classes;
   TrainTest data;
   ATH_ASSIGN_OR_RETURN(data.train, ReadCsv(spec.path, options));
   if (!spec.test_path.empty()) {
     options.class_names = data.train.class_names;
+    options.feature_names = data.train.feature_names;
     options.classes = data.train.classes;
     ATH_ASSIGN_OR_RETURN(data.test, ReadCsv(spec.test_path, options));
   }
@@ -31,9 +43,12 @@ absl::StatusOr<OpenedData> OpenCsv(const DataSpec& spec) {
 
 absl::StatusOr<OpenedData> OpenNpz(const DataSpec& spec) {
   ATH_RETURN_IF_ERROR(RefuseResize(spec));
-  ATH_ASSIGN_OR_RETURN(TrainTest data, LoadNpzDataset(spec.path));
+  ATH_RETURN_IF_ERROR(RefuseTableOptions(spec, /*numbers=*/true));
+  NpzOptions options{spec.classes, spec.regression};
+  ATH_ASSIGN_OR_RETURN(TrainTest data, LoadNpzDataset(spec.path, options));
   if (!spec.test_path.empty()) {
-    ATH_ASSIGN_OR_RETURN(TrainTest other, LoadNpzDataset(spec.test_path, data.train.classes));
+    options.classes = data.train.classes;
+    ATH_ASSIGN_OR_RETURN(TrainTest other, LoadNpzDataset(spec.test_path, options));
     data.test = other.test.size() > 0 ? std::move(other.test) : std::move(other.train);
   }
   return PrepareData(std::move(data), spec);

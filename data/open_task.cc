@@ -9,6 +9,7 @@ namespace athanor::internal {
 
 absl::StatusOr<OpenedData> OpenTask(const DataSpec& spec) {
   ATH_RETURN_IF_ERROR(RefuseImageOptions(spec, "a generated text"));
+  ATH_RETURN_IF_ERROR(RefuseTableOptions(spec));
   if (!spec.test_path.empty()) {
     return MakeError(ErrorClass::kReq, "%s: test data are generated, \"%s\" cannot be used", spec.path, spec.test_path);
   }

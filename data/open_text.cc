@@ -9,6 +9,7 @@ namespace athanor::internal {
 
 absl::StatusOr<OpenedData> OpenText(const DataSpec& spec) {
   ATH_RETURN_IF_ERROR(RefuseImageOptions(spec, "a text"));
+  ATH_RETURN_IF_ERROR(RefuseTableOptions(spec));
   OpenedData out;
   out.name = spec.path;
   out.task = "language";
