@@ -132,6 +132,24 @@ TEST(OpenDataTest, FoldersOfImages) {
   ExpectError(OpenData({.path = dir.path(), .resize = "2y3"}).status(), "REQ", "resize \"2y3\" is no size");
 }
 
+// Test images need not have every class; they are numbered as the training images are.
+TEST(OpenDataTest, TestImagesOfSomeClasses) {
+  TempDir dir, other;
+  PutImages(dir, 6, 2);
+  ::mkdir((other / "dog").c_str(), 0700);
+  const Tensor image = Tensor::Create(DType::kU8, {4, 4, 3}).value();
+  ASSERT_TRUE(WritePng(other / "dog/0.png", image).ok());
+  OpenedData data = Opened({.path = dir.path(), .test_path = other.path()});
+  ASSERT_NE(data.test, nullptr);
+  EXPECT_EQ(data.test->size(), 1);
+  EXPECT_EQ(Read(*data.test, 0)[1].as<int32_t>()[0], 1);
+  EXPECT_EQ(data.classes, 2);
+  ::mkdir((other / "emu").c_str(), 0700);
+  ASSERT_TRUE(WritePng(other / "emu/0.png", image).ok());
+  ExpectError(OpenData({.path = dir.path(), .test_path = other.path()}).status(), "DATA",
+              "the class \"emu\" is none of the 2 classes that are expected");
+}
+
 TEST(OpenDataTest, Tables) {
   TempDir dir;
   const std::string train = dir.Put("train.csv", "a,b,kind\n1,2,red\n3,4,blue\n5,6,red\n7,9,green\n");

@@ -55,12 +55,6 @@ absl::StatusOr<std::shared_ptr<const SampleSource>> MakeSource(std::shared_ptr<c
   return source;
 }
 
-absl::Status SameClasses(const ImageFolder& train, const ImageFolder& test) {
-  if (train.class_names() == test.class_names()) return absl::OkStatus();
-  return MakeError(ErrorClass::kData, "%s has %d classes, %s has %d, or they have other names", train.name(),
-                   train.class_names().size(), test.name(), test.class_names().size());
-}
-
 }  // namespace
 
 absl::StatusOr<OpenedData> OpenImages(const DataSpec& spec) {
@@ -76,7 +70,6 @@ absl::StatusOr<OpenedData> OpenImages(const DataSpec& spec) {
     options.channels = folders.train->sample_shape()[0];
     ATH_ASSIGN_OR_RETURN(ImageFolders other, OpenImageFolders(spec.test_path, options));
     folders.test = other.test != nullptr ? other.test : other.train;
-    ATH_RETURN_IF_ERROR(SameClasses(*folders.train, *folders.test));
   }
   OpenedData out;
   out.name = folders.train->name();
