@@ -36,7 +36,8 @@ class StoredSource : public SampleSource {
   const std::vector<FieldSpec> fields_;
 };
 
-// Working memory of a read: two buffers for the sample and two for its partner, and the views given to the base.
+// Working memory of a read, and the views given to the base. The sample as it is read, one more buffer to change it,
+// and as many for its partner in mixup.
 struct Scratch {
   std::vector<float> buffers[4];
   std::vector<TensorView> views = std::vector<TensorView>(2);
@@ -45,11 +46,12 @@ struct Scratch {
 // The calling thread's own, kept from read to read; one more when a source of this kind reads another.
 class ScratchLease {
  public:
-  explicit ScratchLease(size_t elements) {
+  // The first `buffers` have room for `elements`.
+  ScratchLease(size_t buffers, size_t elements) {
     if (depth_ == pool_.size()) pool_.push_back(std::make_unique<Scratch>());
     scratch_ = pool_[depth_++].get();
-    for (std::vector<float>& buffer : scratch_->buffers) {
-      if (buffer.size() < elements) buffer.resize(elements);
+    for (size_t i = 0; i < buffers; ++i) {
+      if (scratch_->buffers[i].size() < elements) scratch_->buffers[i].resize(elements);
     }
   }
   ~ScratchLease() { --depth_; }
@@ -79,7 +81,8 @@ class AugmentedSource : public SampleSource {
         elements_(elements),
         label_bytes_(NumBytes(stored_labels_.dtype, stored_labels_.shape).value()),
         channels_(NumChannels(stored_.shape)),
-        soft_(options_.one_hot || options_.augmentation.mixes()) {
+        soft_(options_.one_hot || options_.augmentation.mixes()),
+        buffers_(options_.augmentation.mixes() ? 4 : items_.empty() ? 1 : 2) {
     fields_.push_back({"x", DType::kF32, stored_.shape});
     fields_.push_back(soft_ ? FieldSpec{"labels", DType::kF32, {options_.classes}} : stored_labels_);
   }
@@ -88,7 +91,7 @@ class AugmentedSource : public SampleSource {
   const std::vector<FieldSpec>& fields() const override { return fields_; }
 
   absl::Status Read(int64_t index, int64_t epoch, absl::Span<const TensorView> out) const override {
-    const ScratchLease lease(elements_);
+    const ScratchLease lease(buffers_, elements_);
     Scratch* scratch = lease.get();
     const AugmentRandom random(options_.seed, epoch, index);
     WorkImage image{scratch->buffers[0].data(), scratch->buffers[1].data()};
@@ -179,6 +182,7 @@ class AugmentedSource : public SampleSource {
   const int64_t label_bytes_;
   const int64_t channels_;
   const bool soft_;
+  const size_t buffers_;  // of the working memory
   std::vector<FieldSpec> fields_;
 };
 
@@ -198,13 +202,40 @@ absl::StatusOr<std::shared_ptr<const SampleSource>> MakeAugmentedSource(std::sha
                      DTypeName(fields[labels].dtype), ShapeToString(fields[labels].shape));
   }
   ATH_RETURN_IF_ERROR(options.augmentation.Check(fields[x].shape));
-  ATH_RETURN_IF_ERROR(options.normalization.Check(NumChannels(fields[x].shape)));
+  const float largest = fields[x].dtype == DType::kU8 ? 255 : 1;
+  ATH_RETURN_IF_ERROR(options.normalization.Check(NumChannels(fields[x].shape), largest));
   if (soft && options.classes < 1) {
     return MakeError(ErrorClass::kReq, "augmentation: one-hot labels need the number of classes, it is %d",
                      options.classes);
   }
   ATH_ASSIGN_OR_RETURN(const int64_t elements, NumElements(fields[x].shape));
   return std::shared_ptr<const SampleSource>(new AugmentedSource(std::move(base), options, elements));
+}
+
+absl::Status CheckJitterRange(const Augmentation& augmentation, const SampleSource& stored) {
+  const auto& items = augmentation.items();
+  const int64_t x = FindField(stored.fields(), "x");
+  const bool jitters =
+      std::any_of(items.begin(), items.end(), [](const AugmentItem& i) { return i.kind == AugmentKind::kJitter; });
+  if (!jitters || x < 0 || stored.fields()[x].dtype != DType::kF32) return absl::OkStatus();
+  std::vector<Tensor> sample;
+  std::vector<TensorView> views;
+  for (const FieldSpec& field : stored.fields()) {
+    ATH_ASSIGN_OR_RETURN(Tensor t, Tensor::Create(field.dtype, field.shape));
+    sample.push_back(std::move(t));
+  }
+  for (Tensor& t : sample) views.push_back(t.view());
+  for (int64_t i = 0; i < stored.size(); ++i) {
+    ATH_RETURN_IF_ERROR(stored.Read(i, /*epoch=*/0, views));
+    for (const float value : sample[x].as<float>()) {
+      if (value >= 0 && value <= 1) continue;
+      return MakeError(ErrorClass::kReq,
+                       "augmentation \"jitter\": training sample %d has the value %g: floating-point images must be "
+                       "within 0 .. 1 (bytes are taken as they are)",
+                       i, value);
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<const SampleSource>> MakeStoredSource(std::shared_ptr<const Dataset> dataset) {

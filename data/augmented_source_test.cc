@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/loader.h"
 #include "data/testing/allocation_count.h"
 #include "data/testing/test_util.h"
@@ -145,6 +146,40 @@ TEST(AugmentedSourceTest, OneMayReadAnother) {
     Sample a = Read(*outer, i, 0), b = Read(*direct, i, 0);
     for (int k = 0; k < 192; ++k) EXPECT_NEAR(a.x.as<float>()[k], b.x.as<float>()[k], 1e-6);
   }
+}
+
+TEST(AugmentedSourceTest, JitterRefusesFloatsThatAreNoColours) {
+  const Augmentation jitter = Augmentation::Parse("flip,jitter:0.1").value(), flip = Augmentation::Parse("flip").value();
+  auto check = [](const Augmentation& a, std::shared_ptr<const Dataset> d) {
+    return CheckJitterRange(a, *MakeStoredSource(std::move(d)).value());
+  };
+  EXPECT_TRUE(check(jitter, Images(4)).ok());
+  EXPECT_TRUE(check(jitter, Images(4, /*f32=*/true)).ok());
+  for (const float value : {1.5f, 255.0f, -0.25f}) {
+    auto wild = std::const_pointer_cast<Dataset>(Images(4, /*f32=*/true));
+    wild->features.as<float>()[2 * 192 + 5] = value;
+    ExpectError(check(jitter, wild), "REQ", absl::StrCat("training sample 2 has the value ", value));
+    EXPECT_TRUE(check(flip, wild).ok());
+  }
+}
+
+TEST(AugmentedSourceTest, WithoutMixupThereIsNoRoomForAPartner) {
+  constexpr int64_t kSide = 1024, kFloats = 3 * kSide * kSide * 4;
+  auto d = std::make_shared<Dataset>();
+  d->name = "large";
+  d->features = Tensor::Create(DType::kU8, {1, 3, kSide, kSide}).value();
+  d->labels = Tensor::Create(DType::kS32, {1}).value();
+  d->classes = 10;
+  auto growth = [&](const char* list) {
+    auto source = Source(d, Options(list));
+    Tensor x = Tensor::Create(DType::kF32, {3, kSide, kSide}).value();
+    Tensor labels = Tensor::Create(source->fields()[1].dtype, source->fields()[1].shape).value();
+    const TensorView views[] = {x.view(), labels.view()};
+    return testing::PeakMemoryGrowth([&] { EXPECT_TRUE(source->Read(0, 0, views).ok()); });
+  };
+  EXPECT_LT(growth("none"), 5 * kFloats / 2);
+  EXPECT_LT(growth("flip"), 7 * kFloats / 2);
+  EXPECT_GT(growth("mixup:1"), 7 * kFloats / 2);
 }
 
 TEST(AugmentedSourceTest, RefusesWhatDoesNotFit) {

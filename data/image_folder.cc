@@ -42,6 +42,12 @@ absl::Status CheckOptions(const ImageFolderOptions& o) {
     return MakeError(ErrorClass::kAttr, "image folder: resizing to %d x %d (height x width): a side is 1 .. %d",
                      o.height, o.width, kMaxImageSide);
   }
+  const int64_t bytes = (o.channels == 0 ? 3 : o.channels) * o.height * o.width;
+  if (o.fit != ImageFit::kNone && bytes > kMaxImageBytes) {
+    return MakeError(ErrorClass::kLimit,
+                     "image folder: resizing to %d x %d (height x width): %d bytes an image are above the limit of %d",
+                     o.height, o.width, bytes, kMaxImageBytes);
+  }
   return absl::OkStatus();
 }
 

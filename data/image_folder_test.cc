@@ -212,6 +212,8 @@ TEST(ImageFolderTest, AnImageReplacedAfterTheOpenByOneOfAnotherSizeIsAnError) {
 
 TEST(ImageFolderTest, LimitsHold) {
   ExpectError(CatsAndDogs().Load({.max_bytes = 89}), "LIMIT", "5 images of 18 bytes are more than the limit of 89");
+  ExpectError(CatsAndDogs().Load({.fit = ImageFit::kStretch, .height = 16384, .width = 16384}), "LIMIT",
+              "resizing to 16384 x 16384 (height x width): 805306368 bytes an image are above the limit of 268435456");
   TempDir dir;
   Images bomb = CatsAndDogs().Put("dog/9.png", Png(1) + std::string(8 << 20, '\0'));
   const std::string path = bomb.Zip(dir, /*deflate=*/true);

@@ -61,9 +61,8 @@ Normalization Compute(const Dataset& d, float scale) {
   Normalization norm;
   norm.scale = scale;
   for (int64_t c = 0; c < channels; ++c) {
-    float std = static_cast<float>(std::sqrt(variance[c] / count));
     norm.mean.push_back(static_cast<float>(mean[c]));
-    norm.std.push_back(std > 0 ? std : 1);
+    norm.std.push_back(UsableStd(std::sqrt(variance[c] / count), mean[c], scale));
   }
   return norm;
 }
@@ -74,7 +73,7 @@ Normalization Normalization::MeanStd(std::vector<float> mean, std::vector<float>
   return {scale, std::move(mean), std::move(std)};
 }
 
-absl::Status Normalization::Check(int64_t channels) const {
+absl::Status Normalization::Check(int64_t channels, float largest) const {
   ATH_RETURN_IF_ERROR(CheckCount(mean, channels, "mean"));
   ATH_RETURN_IF_ERROR(CheckCount(std, channels, "std"));
   if (!std::isfinite(scale)) return MakeError(ErrorClass::kAttr, "normalization: the scale is %f", scale);
@@ -86,6 +85,14 @@ absl::Status Normalization::Check(int64_t channels) const {
       return MakeError(ErrorClass::kAttr, "normalization: a std is %f, it must be finite and above 0", s);
     }
   }
+  for (int64_t c = 0; c < channels && !std.empty(); ++c) {
+    const float s = ForChannel(std, c, 1), m = ForChannel(mean, c, 0);
+    if (std::isfinite(largest * (scale / s)) && std::isfinite(m / s)) continue;
+    return MakeError(ErrorClass::kAttr,
+                     "normalization: the std of channel %d is %g: divided by it, values up to %g or the mean %g are not "
+                     "finite",
+                     c, s, largest * scale, m);
+  }
   return absl::OkStatus();
 }
 
@@ -95,6 +102,12 @@ void Normalization::Apply(absl::Span<const uint8_t> in, int64_t channels, absl::
 
 void Normalization::Apply(absl::Span<const float> in, int64_t channels, absl::Span<float> out) const {
   ApplyTo(*this, in, channels, out);
+}
+
+float UsableStd(double std, double mean, float scale) {
+  const auto s = static_cast<float>(std);
+  const bool usable = s > 0 && std::isfinite(scale / s) && std::isfinite(static_cast<float>(mean) / s);
+  return usable ? s : 1;
 }
 
 int64_t NumChannels(const Shape& sample_shape) { return sample_shape.empty() ? 1 : sample_shape[0]; }

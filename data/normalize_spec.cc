@@ -117,9 +117,8 @@ absl::StatusOr<Normalization> StandardizeFloats(const SampleSource& source, int6
   }
   Normalization norm;
   for (int64_t c = 0; c < channels; ++c) {
-    const float std = static_cast<float>(std::sqrt(variance[c]));
     norm.mean.push_back(static_cast<float>(mean[c]));
-    norm.std.push_back(std > 0 ? std : 1);
+    norm.std.push_back(UsableStd(std::sqrt(variance[c]), mean[c], /*scale=*/1));
   }
   return norm;
 }
@@ -166,7 +165,7 @@ absl::StatusOr<Normalization> MakeNormalization(const NormalizeSpec& spec, const
       break;
     }
   }
-  ATH_RETURN_IF_ERROR(norm.Check(channels));
+  ATH_RETURN_IF_ERROR(norm.Check(channels, field.dtype == DType::kU8 ? 255 : 1));
   return norm;
 }
 

@@ -76,5 +76,24 @@ TEST(NormalizationTest, RefusesWhatDoesNotFit) {
   ExpectError(Normalization::MeanStd({}, {}, std::nanf("")).Check(1), "ATTR", "the scale is nan");
 }
 
+TEST(NormalizationTest, RefusesWhatWouldMakeValuesInfinite) {
+  const float scale = 1.0f / 255.0f;
+  ExpectError(Normalization::MeanStd({0}, {1e-45f}, scale).Check(1, 255), "ATTR", "the std of channel 0 is 1.4");
+  ExpectError(Normalization::MeanStd({0, 3e38f}, {1, 1e-5f}, scale).Check(2, 255), "ATTR", "the std of channel 1");
+  // 1 / 255 / 1e-40 is finite, 255 times as much is not.
+  ExpectError(Normalization::MeanStd({0}, {1e-40f}, scale).Check(1, 255), "ATTR", "values up to 1 ");
+  const Normalization smallest = Normalization::MeanStd({0}, {4e-39f}, scale);
+  ASSERT_TRUE(smallest.Check(1, 255).ok());
+  EXPECT_TRUE(std::isfinite(Applied<uint8_t>(smallest, {255}, 1)[0]));
+}
+
+TEST(NormalizationTest, AChannelOfTinyNumbersStaysFinite) {
+  const Normalization n = ComputeMeanStd(Data(Tensor::Of<float>({2, 2}, {1e-42f, 1, 2e-42f, 3})));
+  EXPECT_EQ(n.std, (std::vector<float>{1, 1}));
+  EXPECT_TRUE(n.Check(2).ok());
+  EXPECT_EQ(Applied<float>(n, {2e-42f, 3}, 2)[1], 1);
+  EXPECT_TRUE(std::isfinite(Applied<float>(n, {2e-42f, 3}, 2)[0]));
+}
+
 }  // namespace
 }  // namespace athanor

@@ -94,6 +94,8 @@ absl::Status PrepareSources(const DataSpec& spec, std::shared_ptr<const SampleSo
   out->train = out->train_plain;
   if (!augmentation.empty() || spec.one_hot) {
     out->augmentation = augmentation.ToString();
+    const absl::Status range = CheckJitterRange(augmentation, *train);
+    if (!range.ok()) return AddContext(range, out->name);
     options.augmentation = std::move(augmentation);
     options.one_hot = spec.one_hot;
     ATH_ASSIGN_OR_RETURN(out->train, MakeAugmentedSource(train, options));

@@ -255,6 +255,8 @@ TEST(OpenDataTest, RefusesWhatItDoesNotKnow) {
   ExpectError(OpenData({.path = "mnist", .augment = "turn"}).status(), "REQ", "item 1 \"turn\"");
   ExpectError(OpenData({.path = "mnist", .augment = "jitter:1,crop:28"}).status(), "REQ", "crop by 28 pixels");
   ExpectError(OpenData({.path = "mnist", .resize = "32"}).status(), "REQ", "folders and archives");
+  // 1 / 1e-40 is not finite, though 1 / 255 / 1e-40 is.
+  ExpectError(OpenData({.path = "mnist", .normalize = "0/1e-40"}).status(), "ATTR", "the std of channel 0 is");
 }
 
 }  // namespace
