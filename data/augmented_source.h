@@ -33,8 +33,8 @@ struct AugmentedSourceOptions {
 absl::StatusOr<std::shared_ptr<const SampleSource>> MakeAugmentedSource(std::shared_ptr<const SampleSource> base,
                                                                         const AugmentedSourceOptions& options);
 
-// REQ error naming the first sample of f32 `stored` with a value outside 0 .. 1, if `augmentation` has jitter, which would
-// clamp it. Reads every sample then; otherwise, and for bytes, none.
+// REQ error naming the first sample of f32 `stored` with a value outside 0 .. 1, if `augmentation` has jitter, which
+// would clamp it. Reads every sample then; otherwise, and for bytes, none.
 absl::Status CheckJitterRange(const Augmentation& augmentation, const SampleSource& stored);
 
 // The samples of a data set as they are stored: "x" (u8 or f32) and "labels" or "targets". DATA error if it is not

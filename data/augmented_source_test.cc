@@ -149,7 +149,8 @@ TEST(AugmentedSourceTest, OneMayReadAnother) {
 }
 
 TEST(AugmentedSourceTest, JitterRefusesFloatsThatAreNoColours) {
-  const Augmentation jitter = Augmentation::Parse("flip,jitter:0.1").value(), flip = Augmentation::Parse("flip").value();
+  const Augmentation jitter = Augmentation::Parse("flip,jitter:0.1").value();
+  const Augmentation flip = Augmentation::Parse("flip").value();
   auto check = [](const Augmentation& a, std::shared_ptr<const Dataset> d) {
     return CheckJitterRange(a, *MakeStoredSource(std::move(d)).value());
   };

@@ -15,6 +15,7 @@
 #include "data/csv_reader.h"
 #include "data/gzip.h"
 #include "data/limits.h"
+#include "data/utf8_decode.h"
 
 namespace athanor {
 namespace {
@@ -207,6 +208,10 @@ class Parser {
       if (static_cast<int64_t>(class_ids_.size()) == kMaxClasses) {
         return Error(columns_.label, absl::StrCat("there are more than ", kMaxClasses, " classes"));
       }
+      if (!IsUtf8(field)) {
+        return Error(columns_.label,
+                     absl::StrCat("the label \"", absl::CHexEscape(field.substr(0, 40)), "\" is not UTF-8"));
+      }
       known = class_ids_.emplace(std::string(field), static_cast<int32_t>(class_ids_.size())).first;
     }
     labels_.push_back(known->second);
@@ -311,7 +316,9 @@ absl::StatusOr<Dataset> ParseCsv(absl::string_view text, absl::string_view name,
 }
 
 absl::StatusOr<Dataset> ReadCsv(const std::string& path, const CsvOptions& options) {
-  ATH_ASSIGN_OR_RETURN(std::string text, ReadFileMaybeGzip(path, kMaxDataFileBytes));
+  CsvScan scan(path, options.separator);
+  ATH_ASSIGN_OR_RETURN(std::string text, ReadFileMaybeGzip(path, kMaxDataFileBytes,
+                                                           [&](absl::string_view piece) { return scan.Add(piece); }));
   return ParseCsv(text, path, options);
 }
 

@@ -55,20 +55,40 @@ char DetectCsvSeparator(absl::string_view text) {
   return kSeparators[std::max_element(counts.begin(), counts.end()) - counts.begin()];
 }
 
+absl::Status CsvScan::Error(absl::string_view what) const {
+  return MakeError(ErrorClass::kData, "%s: line %d, column %d: %s", name_, line_, column_, what);
+}
+
+void CsvScan::Pass(absl::string_view text) {
+  if (const size_t end = text.rfind('\n'); end != absl::string_view::npos) {
+    line_ += std::count(text.begin(), text.end(), '\n');
+    column_ = 1;
+    line_bytes_ = 0;
+    text.remove_prefix(end + 1);
+  }
+  column_ += std::count(text.begin(), text.end(), separator_);
+  line_bytes_ += text.size();
+}
+
+absl::Status CsvScan::Add(absl::string_view piece) {
+  if (first_) {
+    if (absl::StartsWith(piece, "\xff\xfe") || absl::StartsWith(piece, "\xfe\xff")) {
+      return Error("the text is UTF-16; only UTF-8 is read");
+    }
+    if (separator_ == '\0') separator_ = DetectCsvSeparator(piece);
+    first_ = false;
+  }
+  const size_t nul = piece.find('\0');
+  Pass(piece.substr(0, nul));
+  if (nul != absl::string_view::npos) return Error("a NUL character");
+  if (line_bytes_ <= kMaxRecordBytes) return absl::OkStatus();
+  return Error(absl::StrCat("the line is longer than ", kMaxRecordBytes, " bytes"));
+}
+
 CsvReader::CsvReader(absl::string_view text, absl::string_view name, char separator)
     : text_(text), name_(name), separator_(separator) {
   if (absl::StartsWith(text_, kByteOrderMark)) text_.remove_prefix(kByteOrderMark.size());
-  if (absl::StartsWith(text_, "\xff\xfe") || absl::StartsWith(text_, "\xfe\xff")) {
-    start_ = MakeError(ErrorClass::kData, "%s: line 1, column 1: the text is UTF-16; only UTF-8 is read", name_);
-    return;
-  }
-  const size_t nul = text_.find('\0');
-  if (nul == absl::string_view::npos) return;
-  const auto before = text_.substr(0, nul);
-  const size_t line_start = before.rfind('\n') == absl::string_view::npos ? 0 : before.rfind('\n') + 1;
-  start_ = MakeError(ErrorClass::kData, "%s: line %d, column %d: a NUL character", name_,
-                     1 + std::count(before.begin(), before.end(), '\n'),
-                     1 + std::count(before.begin() + line_start, before.end(), separator_));
+  start_ = CsvScan(name_, separator_).Add(text_);
 }
 
 absl::Status CsvReader::Error(int64_t column, absl::string_view what) const {

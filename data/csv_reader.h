@@ -44,6 +44,25 @@ class CsvReader {
   absl::Status start_;
 };
 
+// Finds faults of a whole text that comes in pieces, without keeping it: UTF-16, a NUL, a line above 64 MiB. Errors are
+// as CsvReader's.
+class CsvScan {
+ public:
+  // `separator` '\0': the one that DetectCsvSeparator finds in the first piece. `name` must outlive this.
+  CsvScan(absl::string_view name, char separator) : name_(name), separator_(separator) {}
+  absl::Status Add(absl::string_view piece);
+
+ private:
+  void Pass(absl::string_view text);
+  absl::Status Error(absl::string_view what) const;
+
+  absl::string_view name_;
+  char separator_;
+  bool first_ = true;
+  int64_t line_ = 1, column_ = 1;  // that the next byte is in, as if there were no quotes
+  size_t line_bytes_ = 0;
+};
+
 // A number as C's, with a point whatever the locale; spaces around it are passed over. Numbers too small for f32 become
 // 0. nullopt for all else: no number, not finite, too large for f32.
 std::optional<float> ParseCsvNumber(absl::string_view field);

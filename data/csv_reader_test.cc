@@ -1,5 +1,6 @@
 #include "data/csv_reader.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -72,8 +73,23 @@ TEST(CsvReaderTest, GiantLinesAndColumnsAreRefused) {
   };
   EXPECT_LT(testing::PeakMemoryGrowth(read), testing::RejectionBudget(giant));
   giant[0] = '"';
+  ExpectError(Status(giant), "DATA", "a.csv: line 1, column 1: the line is longer than 67108864 bytes");
+  std::replace(giant.begin(), giant.end(), '1', '\n');
   ExpectError(Status(giant), "DATA", "a.csv: line 1, column 1: a quote is not closed");
   ExpectError(Status(std::string(2 << 20, ',')), "DATA", "there are more than 1048576 columns");
+}
+
+TEST(CsvReaderTest, AScanFindsTheSameFaultsInPieces) {
+  CsvScan scan("a.csv", '\0');
+  for (absl::string_view piece : {"a;b\nc", ";d", ""}) EXPECT_TRUE(scan.Add(piece).ok());
+  ExpectError(scan.Add(absl::string_view(";\0e", 3)), "DATA", "a.csv: line 2, column 3: a NUL character");
+  ExpectError(CsvScan("a.csv", ',').Add("\xfe\xff"), "DATA", "a.csv: line 1, column 1: the text is UTF-16");
+  CsvScan endless("a.csv", ',');
+  const std::string piece(1 << 20, ' ');
+  EXPECT_TRUE(endless.Add("1,2\n3,").ok());
+  absl::Status status;
+  for (int i = 0; i < 65 && status.ok(); ++i) status = endless.Add(piece);
+  ExpectError(status, "DATA", "a.csv: line 2, column 2: the line is longer than 67108864 bytes");
 }
 
 TEST(CsvReaderTest, FindsTheSeparator) {

@@ -158,6 +158,11 @@ TEST(CsvTest, BadLabels) {
   EXPECT_EQ(ParseCsv("1,1.000e+00\n", "x")->labels.as<int32_t>()[0], 1);  // as numpy.savetxt writes integers
 }
 
+TEST(CsvTest, LabelsAreUtf8) {
+  EXPECT_EQ(ParseCsv("1,caf\xc3\xa9\n", "x")->class_names, (std::vector<std::string>{"caf\xc3\xa9"}));
+  ExpectError(Status("1,tea\n2,caf\xe9\n"), "DATA", "a.csv: line 2, column 2: the label \"caf\\xe9\" is not UTF-8");
+}
+
 TEST(CsvTest, BadOptions) {
   ExpectError(Status("1,0\n", {.classes = -1}), "ATTR", "-1 classes");
   ExpectError(Status("1,0\n", {.separator = '"'}), "ATTR", "a quote or line end cannot separate fields");
@@ -189,6 +194,10 @@ TEST(CsvTest, ReadsFilesAlsoGzipped) {
   EXPECT_EQ(ReadCsv(dir.Put("a.csv", "1,0\n"))->size(), 1);
   EXPECT_EQ(ReadCsv(dir.Put("a.csv.gz", Gzip("1,0\n").value()))->size(), 1);
   ExpectError(ReadCsv(dir / "none.csv").status(), "PATH", dir / "none.csv");
+  const std::string bomb = Gzip("1,0\n" + std::string(64 << 20, '\0')).value();
+  const std::string path = dir.Put("bomb.csv.gz", bomb);
+  auto read = [&] { ExpectError(ReadCsv(path).status(), "DATA", path + ": line 2, column 1: a NUL"); };
+  EXPECT_LT(testing::PeakMemoryGrowth(read), testing::RejectionBudget(bomb));
   ExpectError(ReadCsv(dir.Put("bad.csv", "1,x,0\n")).status(), "DATA", dir / "bad.csv: line 1, column 2");
 }
 

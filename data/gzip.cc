@@ -103,19 +103,25 @@ absl::StatusOr<int64_t> GzipReader::Read(absl::Span<char> out) {
   return static_cast<int64_t>(done);
 }
 
-absl::StatusOr<int64_t> GunzippedSize(absl::string_view bytes, absl::string_view name, int64_t enough) {
+absl::StatusOr<int64_t> GunzippedSize(absl::string_view bytes, absl::string_view name, int64_t enough,
+                                      const PieceCheck& check) {
   GzipReader reader(bytes, name);
   std::vector<char> scratch(kScratchBytes);
   int64_t size = 0;
   while (true) {
     ATH_ASSIGN_OR_RETURN(int64_t n, reader.Read(absl::MakeSpan(scratch)));
     size += n;
-    if (size > enough || n < static_cast<int64_t>(scratch.size())) return size;
+    if (size > enough) return size;
+    if (check && n > 0) ATH_RETURN_IF_ERROR(check(absl::string_view(scratch.data(), n)));
+    if (n == static_cast<int64_t>(scratch.size())) continue;
+    if (check) ATH_RETURN_IF_ERROR(check(""));
+    return size;
   }
 }
 
-absl::StatusOr<std::string> Gunzip(absl::string_view bytes, absl::string_view name, int64_t max_bytes) {
-  ATH_ASSIGN_OR_RETURN(int64_t size, GunzippedSize(bytes, name, max_bytes));
+absl::StatusOr<std::string> Gunzip(absl::string_view bytes, absl::string_view name, int64_t max_bytes,
+                                   const PieceCheck& check) {
+  ATH_ASSIGN_OR_RETURN(int64_t size, GunzippedSize(bytes, name, max_bytes, check));
   if (size > max_bytes) {
     return MakeError(ErrorClass::kLimit, "%s: decodes to more than the limit of %d bytes", name, max_bytes);
   }
@@ -153,10 +159,11 @@ absl::StatusOr<std::string> Gzip(absl::string_view bytes) {
   return out;
 }
 
-absl::StatusOr<std::string> ReadFileMaybeGzip(const std::string& path, int64_t max_bytes) {
+absl::StatusOr<std::string> ReadFileMaybeGzip(const std::string& path, int64_t max_bytes,
+                                              const PieceCheck& check) {
   absl::StatusOr<std::string> content = ReadFile(path, max_bytes);
   if (!content.ok() || !IsGzip(*content)) return content;
-  return Gunzip(*content, path, max_bytes);
+  return Gunzip(*content, path, max_bytes, check);
 }
 
 }  // namespace athanor

@@ -4,6 +4,7 @@
 #define ATHANOR_DATA_GZIP_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -37,17 +38,25 @@ class GzipReader {
 // The size of the decoded content, after checking the stream to its end without keeping it: a small file that decodes
 // to much, or is broken near its end, costs no memory. Stops early once the size is above `enough`, and then returns
 // some number above it.
-absl::StatusOr<int64_t> GunzippedSize(absl::string_view bytes, absl::string_view name, int64_t enough);
+//
+// `check`, if there is one, gets the content piece by piece and ends all with an error: so a fault of the content costs
+// no memory either. Pieces are not empty; at the end it gets an empty one.
+using PieceCheck = std::function<absl::Status(absl::string_view piece)>;
+absl::StatusOr<int64_t> GunzippedSize(absl::string_view bytes, absl::string_view name, int64_t enough,
+                                      const PieceCheck& check = nullptr);
 
 // The decoded content, allocated once the stream has been checked. LIMIT error for more than `max_bytes`.
-absl::StatusOr<std::string> Gunzip(absl::string_view bytes, absl::string_view name, int64_t max_bytes);
+absl::StatusOr<std::string> Gunzip(absl::string_view bytes, absl::string_view name, int64_t max_bytes,
+                                   const PieceCheck& check = nullptr);
 
 // `bytes` as one gzip member, best compression, without name and time. LIMIT error if there is no memory.
 absl::StatusOr<std::string> Gzip(absl::string_view bytes);
 
-// The content of a file, decoded if it is gzip, whatever its name. `max_bytes` bounds the file and the decoded content.
-// PATH, LIMIT or DATA error naming the file.
-absl::StatusOr<std::string> ReadFileMaybeGzip(const std::string& path, int64_t max_bytes);
+// The content of a file, decoded if it is gzip, whatever its name. `max_bytes` bounds the file and the decoded content;
+// `check` is for what is decoded, a plain file's content is left to the caller. PATH, LIMIT or DATA error naming the
+// file.
+absl::StatusOr<std::string> ReadFileMaybeGzip(const std::string& path, int64_t max_bytes,
+                                              const PieceCheck& check = nullptr);
 
 }  // namespace athanor
 

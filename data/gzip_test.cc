@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "data/testing/test_util.h"
 #include "gtest/gtest.h"
 
@@ -87,6 +88,24 @@ TEST(GzipTest, AStreamBrokenNearItsEndCostsNoMemory) {
   EXPECT_GT(testing::PeakMemoryGrowth([&] { EXPECT_TRUE(decode().ok()); }), 64 << 20);
   packed[packed.size() - 8] ^= 1;
   EXPECT_LT(testing::PeakMemoryGrowth([&] { EXPECT_FALSE(decode().ok()); }), testing::RejectionBudget(packed));
+}
+
+TEST(GzipTest, ContentIsCheckedInPiecesBeforeItIsKept) {
+  const std::string text(300'000, 'a'), packed = Gzip(text + "b").value();
+  std::string seen;
+  int ends = 0;
+  auto look = [&](absl::string_view piece) {
+    absl::StrAppend(&seen, piece);
+    ends += piece.empty();
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(Gunzip(packed, "x", kMax, look).value(), text + "b");
+  EXPECT_EQ(seen, text + "b");
+  EXPECT_EQ(ends, 1);
+  auto no_b = [](absl::string_view piece) {
+    return piece.find('b') == absl::string_view::npos ? absl::OkStatus() : MakeError(ErrorClass::kData, "a b");
+  };
+  ExpectError(Gunzip(packed, "x", kMax, no_b).status(), "DATA", "a b");
 }
 
 TEST(GzipTest, SweepsOfASmallStream) {

@@ -89,8 +89,8 @@ absl::Status Normalization::Check(int64_t channels, float largest) const {
     const float s = ForChannel(std, c, 1), m = ForChannel(mean, c, 0);
     if (std::isfinite(largest * (scale / s)) && std::isfinite(m / s)) continue;
     return MakeError(ErrorClass::kAttr,
-                     "normalization: the std of channel %d is %g: divided by it, values up to %g or the mean %g are not "
-                     "finite",
+                     "normalization: the std of channel %d is %g: divided by it, values up to %g or the mean %g "
+                     "are not finite",
                      c, s, largest * scale, m);
   }
   return absl::OkStatus();

@@ -259,6 +259,14 @@ absl::StatusOr<int64_t> NpyFileBytes(absl::string_view start, absl::string_view 
   return bytes;
 }
 
+absl::StatusOr<Shape> NpyShape(absl::string_view start, absl::string_view name) {
+  absl::StatusOr<absl::string_view> text = TakeHeaderText(&start);
+  if (!text.ok()) return AddContext(text.status(), name);
+  absl::StatusOr<Header> header = HeaderParser(*text).Parse();
+  if (!header.ok()) return AddContext(header.status(), name);
+  return std::move(header->shape);
+}
+
 absl::StatusOr<Tensor> ReadNpy(const std::string& path) {
   ATH_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxDataFileBytes));
   return ParseNpy(bytes, path);

@@ -25,6 +25,8 @@ absl::StatusOr<Tensor> ReadNpy(const std::string& path);
 // file's first kNpyHeaderBytes, or all of it. DATA error as above.
 inline constexpr int64_t kNpyHeaderBytes = 12 + (64 << 10);
 absl::StatusOr<int64_t> NpyFileBytes(absl::string_view start, absl::string_view name);
+// The shape by its header, in the same way.
+absl::StatusOr<Shape> NpyShape(absl::string_view start, absl::string_view name);
 
 // What stands before the elements in a file of format version 1, padded so that they start at a multiple of 64 bytes.
 // DTYPE error for bf16, which NumPy does not know.

@@ -49,20 +49,31 @@ absl::StatusOr<NpzFile> NpzFile::OpenBytes(absl::string_view bytes, absl::string
 
 bool NpzFile::Has(absl::string_view name) const { return std::binary_search(names_.begin(), names_.end(), name); }
 
-absl::StatusOr<Tensor> NpzFile::Read(absl::string_view name) const {
+absl::StatusOr<int64_t> NpzFile::EntryOf(absl::string_view name) const {
   const std::optional<int64_t> entry = archive_->Find(absl::StrCat(name, kEnding));
   if (!entry) {
     return MakeError(ErrorClass::kData, "%s: there is no array \"%s\", only %s", archive_->name(),
                      absl::CHexEscape(name), Listed(names_));
   }
-  const std::string path = archive_->EntryPath(*entry);
-  ATH_ASSIGN_OR_RETURN(std::string start, archive_->ReadStart(*entry, kNpyHeaderBytes));
+  return *entry;
+}
+
+absl::StatusOr<Shape> NpzFile::ReadShape(absl::string_view name) const {
+  ATH_ASSIGN_OR_RETURN(const int64_t entry, EntryOf(name));
+  ATH_ASSIGN_OR_RETURN(const std::string start, archive_->ReadStart(entry, kNpyHeaderBytes));
+  return NpyShape(start, archive_->EntryPath(entry));
+}
+
+absl::StatusOr<Tensor> NpzFile::Read(absl::string_view name) const {
+  ATH_ASSIGN_OR_RETURN(const int64_t entry, EntryOf(name));
+  const std::string path = archive_->EntryPath(entry);
+  ATH_ASSIGN_OR_RETURN(std::string start, archive_->ReadStart(entry, kNpyHeaderBytes));
   ATH_ASSIGN_OR_RETURN(int64_t needed, NpyFileBytes(start, path));
-  const int64_t size = archive_->entries()[*entry].size;
+  const int64_t size = archive_->entries()[entry].size;
   if (needed != size) {
     return MakeError(ErrorClass::kData, "%s: by its header the array has %d bytes, there are %d", path, needed, size);
   }
-  ATH_ASSIGN_OR_RETURN(std::string bytes, archive_->Read(*entry, kMaxDataFileBytes));
+  ATH_ASSIGN_OR_RETURN(std::string bytes, archive_->Read(entry, kMaxDataFileBytes));
   return ParseNpy(bytes, path);
 }
 

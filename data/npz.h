@@ -34,8 +34,11 @@ class NpzFile {
   // DATA error naming file and array: one that is not there (with those that are), a broken one, and one of another
   // size than its header says, found before memory is taken. NPY's rules are in npy.h.
   absl::StatusOr<Tensor> Read(absl::string_view name) const;
+  // By its header, without the elements. DATA error as Read's.
+  absl::StatusOr<Shape> ReadShape(absl::string_view name) const;
 
  private:
+  absl::StatusOr<int64_t> EntryOf(absl::string_view name) const;
   static absl::StatusOr<NpzFile> FromArchive(absl::StatusOr<std::unique_ptr<ZipArchive>> archive);
   std::shared_ptr<const ZipArchive> archive_;
   std::vector<std::string> names_;

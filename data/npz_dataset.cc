@@ -141,9 +141,19 @@ class Loader {
                      file_.names().empty() ? "(none)" : absl::StrJoin(file_.names(), " "), absl::StrJoin(known, ", "));
   }
 
+  // By the headers, before memory is taken.
+  absl::Status CheckCounts(const Pair& names, const std::string& features_name, const std::string& labels_name) const {
+    ATH_ASSIGN_OR_RETURN(const Shape features, file_.ReadShape(names.features));
+    ATH_ASSIGN_OR_RETURN(const Shape labels, file_.ReadShape(names.labels));
+    if (features.empty() || labels.empty() || features[0] == labels[0]) return absl::OkStatus();
+    return MakeError(ErrorClass::kData, "%s: has %d labels, but %s has %d samples", labels_name, labels[0],
+                     features_name, features[0]);
+  }
+
   absl::StatusOr<Dataset> LoadSet(const Pair& names) const {
     const std::string features_name = absl::StrCat(path_, ":", names.features);
     const std::string labels_name = absl::StrCat(path_, ":", names.labels);
+    ATH_RETURN_IF_ERROR(CheckCounts(names, features_name, labels_name));
     ATH_ASSIGN_OR_RETURN(Tensor features, ReadFeatures(file_, names.features));
     ATH_ASSIGN_OR_RETURN(Tensor labels, file_.Read(names.labels));
     if (options_.regression || IsFloating(labels.dtype())) return Regression(std::move(features), features_name, labels, labels_name);

@@ -182,6 +182,21 @@ TEST(NpzDatasetTest, WhatIsWrongIsNamed) {
               "a.npz:x: the shape [0,2] holds no samples");
 }
 
+TEST(NpzDatasetTest, AnotherNumberOfLabelsCostsNoMemory) {
+  TempDir dir;
+  std::vector<NamedTensor> arrays;
+  arrays.push_back({"x", Tensor::Create(DType::kU8, {1 << 20, 64}).value()});
+  arrays.push_back({"y", Tensor::Of<int32_t>({3}, {0, 1, 2})});
+  const std::string bytes = Npz(arrays);
+  arrays.clear();
+  const std::string path = dir.Put("a.npz", bytes);
+  auto read = [&] {
+    ExpectError(LoadNpzDataset(path).status(), "DATA",
+                path + ":y: has 3 labels, but " + path + ":x has 1048576 samples");
+  };
+  EXPECT_LT(testing::PeakMemoryGrowth(read), testing::RejectionBudget(bytes));
+}
+
 TEST(NpzDatasetTest, ATrainingSetAloneWillDo) {
   TrainTest both = DataFile().Add<float>("x_train", {1}, {1}).Add<int32_t>("y_train", {1}, {0}).Load().value();
   EXPECT_EQ(both.train.size(), 1);

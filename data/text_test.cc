@@ -1,8 +1,11 @@
 #include "data/text.h"
 
+#include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/gzip.h"
 #include "data/testing/test_util.h"
 #include "gtest/gtest.h"
@@ -76,6 +79,37 @@ TEST(TextTest, ReadsFilesAlsoGzipped) {
   EXPECT_EQ(ReadText(dir.Put("a.txt.gz", Gzip("abca").value()))->ids, (Ids{0, 1, 2, 0}));
   ExpectError(ReadText(dir / "none").status(), "PATH", dir / "none");
   ExpectError(ReadText(dir.Put("b.txt", "\xff")).status(), "DATA", dir / "b.txt: byte 0");
+}
+
+TEST(TextTest, AFaultAtTheEndCostsNoMemory) {
+  TempDir dir;
+  for (const auto& [end, what] : {std::pair("\xff", "0xff is not UTF-8"), {"\xc3", "0xc3 is not UTF-8"}}) {
+    const std::string text = std::string(64 << 20, 'a') + end, bomb = Gzip(text).value();
+    const std::string path = dir.Put("bomb.txt.gz", bomb);
+    const std::string expected = absl::StrCat("byte 67108864, line 1: ", what);
+    auto read = [&] { ExpectError(ReadText(path).status(), "DATA", absl::StrCat(path, ": ", expected)); };
+    EXPECT_LT(testing::PeakMemoryGrowth(read), testing::RejectionBudget(bomb));
+    auto parse = [&] { ExpectError(ParseText(text, "x").status(), "DATA", expected); };
+    EXPECT_LT(testing::PeakMemoryGrowth(parse), int64_t{16} << 20);
+  }
+}
+
+TEST(TextTest, CharactersMayBeCutByThePiecesThatGzipGives) {
+  TempDir dir;
+  // Three characters have nine bytes: pieces of a power of two end in all places.
+  std::string text = "\xef\xbb\xbf";
+  for (int i = 0; i < 100'000; ++i) {
+    const char* characters[] = {"\xc3\xa4", "\xf0\x9f\x98\x80", "\xe2\x82\xac"};
+    text += characters[i % 3];
+  }
+  const Text whole = ParseText(text, "x").value();
+  ASSERT_EQ(whole.ids.size(), 100'000u);
+  for (const char* before : {"", "a", "ab", "abc"}) {
+    absl::StatusOr<Text> read = ReadText(dir.Put("a.txt.gz", Gzip(before + text.substr(3)).value()));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->ids.size(), 100'000u + std::strlen(before));
+  }
+  EXPECT_EQ(ReadText(dir.Put("b.txt.gz", Gzip(text).value()))->ids, whole.ids);
 }
 
 TEST(TextTest, IdsWithoutASymbolAreRefused) {
