@@ -1,10 +1,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -12,12 +10,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/batch_file.h"
 #include "cli/command.h"
 #include "cli/data_flags.h"
 #include "cli/tables.h"
+#include "data/augment.h"
 #include "data/loader.h"
+#include "data/normalize_spec.h"
 #include "data/open_data.h"
 #include "data/parallel.h"
+#include "training/metrics.h"
 
 namespace athanor {
 namespace {
@@ -116,7 +118,7 @@ void PrintClasses(const OpenedData& data, const std::vector<std::pair<std::strin
   std::printf("\n");
   constexpr int64_t kClassesShown = 200;
   for (int64_t c = 0; c < std::min(data.classes, kClassesShown); ++c) {
-    std::printf("%-24s", data.class_names.empty() ? absl::StrCat(c).c_str() : data.class_names[c].c_str());
+    std::printf("%-24s", data.class_names.empty() ? absl::StrCat(c).c_str() : DisplayName(data.class_names[c]).c_str());
     for (const auto& [name, scan] : scans) std::printf("%12s", WithCommas(scan.class_counts[c]).c_str());
     std::printf("\n");
   }
@@ -157,11 +159,14 @@ Sets SetsOf(const OpenedData& data) {
 }
 
 absl::StatusOr<int> Describe(DataSpec spec) {
+  ATH_RETURN_IF_ERROR(ParseNormalizeSpec(spec.normalize).status());
+  ATH_ASSIGN_OR_RETURN(const Augmentation augmentation, Augmentation::Parse(spec.augment));
   // Samples as they are stored: to standardize would end at the first bad one.
   spec.normalize = "none";
   spec.augment.clear();
   spec.one_hot = false;
   ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(spec));
+  ATH_RETURN_IF_ERROR(augmentation.Check(data.fields()[FindField(data.fields(), "x")].shape));
   std::printf("data: %s (%s)\n", data.name.c_str(), data.task.c_str());
   std::printf("a sample: %s\n", Fields(data.fields()).c_str());
   const auto start = std::chrono::steady_clock::now();
@@ -201,16 +206,15 @@ std::string BatchesHeader(const OpenedData& data, const Flags& flags, const Batc
   for (const FieldSpec& f : loader.fields()) {
     header["fields"].push_back({{"name", f.name}, {"dtype", std::string(DTypeName(f.dtype))}, {"shape", f.shape}});
   }
-  return header.dump() + "\n";
+  return header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-absl::Status WriteBatch(const Batch& batch, std::FILE* file) {
-  bool ok = std::fwrite(&batch.size, sizeof(batch.size), 1, file) == 1;
+absl::Status WriteBatch(const Batch& batch, BatchFile* file) {
+  ATH_RETURN_IF_ERROR(file->Write(&batch.size, sizeof(batch.size)));
   for (const Tensor& field : batch.fields) {
-    const size_t bytes = static_cast<size_t>(field.bytes() / field.shape()[0] * batch.size);
-    ok = ok && std::fwrite(field.data(), 1, bytes, file) == bytes;
+    ATH_RETURN_IF_ERROR(file->Write(field.data(), field.bytes() / field.shape()[0] * batch.size));
   }
-  return ok ? absl::OkStatus() : MakeError(ErrorClass::kPath, "cannot write the batches: %s", std::strerror(errno));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> WriteBatches(const Flags& flags) {
@@ -224,20 +228,15 @@ absl::StatusOr<int> WriteBatches(const Flags& flags) {
   options.end_epoch = train ? flags.epochs : 1;
   options.threads = flags.spec.threads > 0 ? flags.spec.threads : 1;
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<BatchLoader> loader, BatchLoader::Create(std::move(source), options));
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(nullptr, &std::fclose);
-  std::FILE* file = stdout;
-  if (flags.batches_to != "-") {
-    opened.reset(file = std::fopen(flags.batches_to.c_str(), "wb"));
-    if (file == nullptr) return MakeError(ErrorClass::kPath, "%s: %s", flags.batches_to, std::strerror(errno));
-  }
+  ATH_ASSIGN_OR_RETURN(BatchFile file, BatchFile::Create(flags.batches_to, {flags.spec.path, flags.spec.test_path}));
   const std::string header = BatchesHeader(data, flags, *loader, options.end_epoch);
-  std::fwrite(header.data(), 1, header.size(), file);
+  ATH_RETURN_IF_ERROR(file.Write(header.data(), header.size()));
   for (;;) {
     ATH_ASSIGN_OR_RETURN(const Batch* batch, loader->Next());
     if (batch == nullptr) break;
-    ATH_RETURN_IF_ERROR(WriteBatch(*batch, file));
+    ATH_RETURN_IF_ERROR(WriteBatch(*batch, &file));
   }
-  if (std::fflush(file) != 0) return MakeError(ErrorClass::kPath, "cannot write the batches: %s", std::strerror(errno));
+  ATH_RETURN_IF_ERROR(file.Finish());
   return kExitOk;
 }
 

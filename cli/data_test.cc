@@ -71,6 +71,25 @@ TEST_F(DataTest, WritesTheBatchesOfARun) {
   ExpectUsageError(Run("data mnist --write-batches no/v.bin"), "no/v.bin");
 }
 
+TEST_F(DataTest, BatchesReplaceAFileOnlyWhenAllAreWritten) {
+  WriteTable();
+  const std::string table = ReadAll(dir_ / "t.csv");
+  ExpectUsageError(Run("data t.csv --write-batches t.csv"), "would overwrite the data");
+  EXPECT_EQ(ReadAll(dir_ / "t.csv"), table);
+  WriteAll(dir_ / "v.bin", "before");
+  ExpectUsageError(Run("data t.csv --batch 0 --write-batches v.bin"), "batch");
+  EXPECT_EQ(ReadAll(dir_ / "v.bin"), "before");
+  ASSERT_EQ(Run("data t.csv --batch 1000000000 --write-batches v.bin").code, 0);  // takes no more rows than there are
+  EXPECT_GT(ReadAll(dir_ / "v.bin").size(), 300u * 3 * 4);
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()), 2);
+}
+
+TEST_F(DataTest, FlagsAreCheckedEvenWhereTheyDoNotMatter) {
+  ExpectUsageError(Run("data mnist --augment spin"), "item 1 \"spin\": no such change");
+  ExpectUsageError(Run("data mnist --normalize bogus"), "bogus");
+  ExpectUsageError(Run("data mnist --augment crop:28"), "does not leave anything");
+}
+
 TEST_F(DataTest, TrainsOnATableAndEvaluatesItsValidationSet) {
   WriteTable();
   Outcome o = Run("train mlp --data t.csv --val-split 0.2 --batch 16 --epochs 5 --threads 1 --progress none --out run");

@@ -104,7 +104,7 @@ absl::Status BatchLoader::Prepare() {
     slot.samples.reserve(std::min(batch, n));
     for (const FieldSpec& field : source_->fields()) {
       Shape shape = field.shape;
-      shape.insert(shape.begin(), batch);
+      shape.insert(shape.begin(), std::min(batch, n));
       ATH_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(field.dtype, shape));
       slot.batch.fields.push_back(std::move(tensor));
     }

@@ -72,6 +72,8 @@ TEST(NormalizationTest, RefusesWhatDoesNotFit) {
   ExpectError(Normalization::MeanStd({0}, {0}).Check(1), "ATTR", "a std is 0");
   ExpectError(Normalization::MeanStd({0}, {-1}).Check(1), "ATTR", "above 0");
   ExpectError(Normalization::MeanStd({0}, {inf}).Check(1), "ATTR", "a std is inf");
+  ExpectError(Normalization::MeanStd({0}, {1e-40f}).Check(1), "ATTR", "are not finite");
+  ExpectError(Normalization::MeanStd({3e38f}, {1e-5f}).Check(1), "ATTR", "are not finite");
   ExpectError(Normalization::MeanStd({inf}, {1}).Check(1), "ATTR", "a mean is inf");
   ExpectError(Normalization::MeanStd({}, {}, std::nanf("")).Check(1), "ATTR", "the scale is nan");
 }

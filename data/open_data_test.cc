@@ -104,6 +104,22 @@ TEST(OpenDataTest, AugmentsTheTrainingSamplesAlone) {
   EXPECT_EQ(Opened(spec).test->fields()[1], (FieldSpec{"labels", DType::kS32, {}}));
 }
 
+TEST(OpenDataTest, JitterIsForSharesOfWhite) {
+  TempDir dir;
+  for (float white : {1.0f, 255.0f}) {
+    std::vector<NamedTensor> arrays;
+    arrays.push_back({"x", Tensor::Of<float>({2, 1, 1, 2}, {0, white, white, 0})});
+    arrays.push_back({"y", Tensor::Of<int32_t>({2}, {0, 1})});
+    ASSERT_TRUE(WriteNpz(dir / "d.npz", arrays, true).ok());
+    absl::StatusOr<OpenedData> data = OpenData({.path = dir / "d.npz", .augment = "jitter:0.1"});
+    if (white == 1) {
+      EXPECT_TRUE(data.ok()) << data.status();
+    } else {
+      ExpectError(data.status(), "REQ", "training sample 0 has the value 255");
+    }
+  }
+}
+
 TEST(OpenDataTest, FoldersOfImages) {
   TempDir dir;
   PutImages(dir, 6, 2);
@@ -129,6 +145,7 @@ TEST(OpenDataTest, FoldersOfImages) {
               "the class \"dog\" is none of the 2 classes that are expected");
   OpenedData resized = Opened({.path = dir.path(), .resize = "2x3", .channels = 1});
   EXPECT_EQ(resized.fields()[0].shape, (Shape{1, 2, 3}));
+  ExpectError(OpenData({.path = dir.path(), .resize = "16384"}).status(), "LIMIT", "above the limit of 268435456");
   ExpectError(OpenData({.path = dir.path(), .resize = "2y3"}).status(), "REQ", "resize \"2y3\" is no size");
 }
 

@@ -53,6 +53,9 @@ class ConfusionMatrix {
   std::vector<int64_t> counts_;
 };
 
+// A class's name for a terminal: control characters by their numbers, and no more than 40 characters.
+std::string DisplayName(absl::string_view name);
+
 struct MetricsOptions {
   int64_t top_k = 5;
   bool confusion = false;

@@ -11,6 +11,15 @@ namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
+TEST(DisplayNameTest, ControlCharactersAreNumbersAndLongNamesAreCut) {
+  EXPECT_EQ(DisplayName("caf\xc3\xa9"), "caf\xc3\xa9");
+  EXPECT_EQ(DisplayName("a\x1b[31m\n"), "a\\x1b[31m\\x0a");
+  std::string accents, cut;
+  for (int i = 0; i < 60; ++i) accents += "\xc3\xa9";
+  for (int i = 0; i < 40; ++i) cut += "\xc3\xa9";
+  EXPECT_EQ(DisplayName(accents), cut + "...");
+}
+
 TEST(ClassificationMetrics, CountsHitsAndAveragesCrossEntropyOverBatches) {
   ClassificationMetrics m;
   std::vector<float> first = {0, 0, 2, 0};  // two rows of two classes

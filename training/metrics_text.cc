@@ -63,6 +63,12 @@ Rows MatrixRows(const ConfusionMatrix& m, const std::vector<std::string>& names,
   return rows;
 }
 
+std::vector<std::string> DisplayNames(const std::vector<std::string>& names) {
+  std::vector<std::string> shown;
+  for (const std::string& name : names) shown.push_back(DisplayName(name));
+  return shown;
+}
+
 Rows ReportRows(const ConfusionMatrix& m, const std::vector<std::string>& names, const char* average, int digits) {
   Rows rows = {{"class", "precision", "recall", "f1", "support"}};
   auto add = [&](const std::string& name, const ConfusionMatrix::Scores& s, int64_t support) {
@@ -78,12 +84,29 @@ Rows ReportRows(const ConfusionMatrix& m, const std::vector<std::string>& names,
 
 }  // namespace
 
+std::string DisplayName(absl::string_view name) {
+  constexpr int64_t kMost = 40;
+  std::string out;
+  int64_t characters = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    const bool starts = (byte & 0xC0) != 0x80;  // a character, as UTF-8 has it
+    if (starts && ++characters > kMost) return absl::StrCat(out, "...");
+    if (byte < 0x20 || byte == 0x7f) {
+      absl::StrAppendFormat(&out, "\\x%02x", byte);
+    } else {
+      out += name[i];
+    }
+  }
+  return out;
+}
+
 std::string ConfusionMatrix::MatrixText(const std::vector<std::string>& names) const {
-  return Aligned(MatrixRows(*this, names, "truth \\ predicted"));
+  return Aligned(MatrixRows(*this, DisplayNames(names), "truth \\ predicted"));
 }
 
 std::string ConfusionMatrix::ReportText(const std::vector<std::string>& names) const {
-  return absl::StrCat(Aligned(ReportRows(*this, names, " average", 4)), absl::StrFormat("accuracy %.4f\n", accuracy()));
+  return absl::StrCat(Aligned(ReportRows(*this, DisplayNames(names), " average", 4)), absl::StrFormat("accuracy %.4f\n", accuracy()));
 }
 
 std::string ConfusionMatrix::MatrixCsv(const std::vector<std::string>& names) const {
