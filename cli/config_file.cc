@@ -15,7 +15,7 @@
 namespace athanor {
 namespace {
 
-constexpr int64_t kMaxFileBytes = 1 << 20;
+constexpr int64_t kMaxFileBytes = 1 << 16;  // deep nesting costs the parser stack: so much is harmless
 
 // "--batch" and the positional "model" by their names without dashes.
 std::string KeyOf(const CLI::Option& option) {
@@ -161,9 +161,8 @@ std::string ValueText(const std::string& text, ValueType type) {
   double number = 0;
   const bool is_number = absl::SimpleAtod(text, &number);
   if ((type == ValueType::kInt || type == ValueType::kFloat) && is_number) {
-    // TOML wants digits on both sides of a point.
-    if (text.back() == '.') return text + "0";
-    return text[0] == '.' ? "0" + text : text;
+    // TOML wants digits on both sides of a point, which C does not.
+    return type == ValueType::kFloat ? ShortestText(number) : text;
   }
   return Quoted(text);
 }
@@ -218,7 +217,7 @@ std::string EffectiveConfig(const CLI::App& sub, const std::vector<std::string>&
     if (skip) continue;
     const ValueType type = TypeOf(*option);
     if (type == ValueType::kFlag) {
-      if (option->count() > 0) absl::StrAppend(&text, key, " = true\n");
+      if (option->count() > 0 && option->as<bool>()) absl::StrAppend(&text, key, " = true\n");
       continue;
     }
     std::vector<std::string> values = option->results();

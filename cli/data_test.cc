@@ -81,7 +81,7 @@ TEST_F(DataTest, BatchesReplaceAFileOnlyWhenAllAreWritten) {
   EXPECT_EQ(ReadAll(dir_ / "v.bin"), "before");
   ASSERT_EQ(Run("data t.csv --batch 1000000000 --write-batches v.bin").code, 0);  // takes no more rows than there are
   EXPECT_GT(ReadAll(dir_ / "v.bin").size(), 300u * 3 * 4);
-  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()), 2);
+  for (const auto& file : fs::directory_iterator(dir_)) EXPECT_THAT(file.path().string(), Not(HasSubstr(".tmp-")));
 }
 
 TEST_F(DataTest, FlagsAreCheckedEvenWhereTheyDoNotMatter) {

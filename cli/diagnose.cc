@@ -53,7 +53,9 @@ void AddDiagnose(CLI::App& app, Action* action) {
   sub->add_option("model", flags->model, "model file (.ath), or a network: see `athanor models`")->required();
   AddDataOptions(sub, &flags->data);
   AddModelOptions(sub, &flags->form);
-  sub->add_option("--steps", c.steps, "training steps")->capture_default_str();
+  sub->add_option("--steps", c.steps, "training steps")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->capture_default_str();
   sub->add_option("--batch", flags->batch, "samples a step")->capture_default_str();
   sub->add_option("--lr", c.learning_rate, "learning rate")->capture_default_str();
   AddOptimizerOptions(sub, &flags->optimizer, &flags->update);

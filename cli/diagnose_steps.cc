@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "data/loader.h"
+#include "training/soft_labels.h"
 
 namespace athanor {
 namespace {
@@ -49,8 +50,12 @@ absl::Status FillFrom(BatchLoader& loader, const std::map<std::string, TensorVie
 
 }  // namespace
 
-absl::Status DiagnoseSteps(const Graph& model, std::shared_ptr<const SampleSource> samples, int64_t batch,
+absl::Status DiagnoseSteps(Graph model, std::shared_ptr<const SampleSource> samples, int64_t batch,
                            DiagnosisConfig config) {
+  const int64_t labels = FindField(samples->fields(), "labels");
+  if (labels >= 0 && samples->fields()[labels].dtype == DType::kF32) {  // shares of the classes: mixed samples, one-hot
+    ATH_ASSIGN_OR_RETURN(model, WithSoftLabels(std::move(model)));
+  }
   ATH_ASSIGN_OR_RETURN(config.symbols, SymbolsOf(model, samples->fields(), batch));
   LoaderOptions loading;
   loading.batch_size = batch;

@@ -13,7 +13,7 @@ namespace athanor {
 // Trains a copy of the model for config.steps batches of these samples, in an order by config.seed, and prints what that
 // costs, then what was found. config.symbols is filled in: the batch, and what the samples' shapes say. SHAPE and DATA
 // errors for fields that the model's entry "train" does not take, and those of RunDiagnosis.
-absl::Status DiagnoseSteps(const Graph& model, std::shared_ptr<const SampleSource> samples, int64_t batch,
+absl::Status DiagnoseSteps(Graph model, std::shared_ptr<const SampleSource> samples, int64_t batch,
                            DiagnosisConfig config);
 
 }  // namespace athanor

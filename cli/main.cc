@@ -1,12 +1,16 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 
+#include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "runtime/core/status.h"
 
@@ -35,8 +39,17 @@ absl::StatusOr<int> Guarded(const Action& action) {
   }
 }
 
+// A process that is started without the first three files would give their numbers to files of its own, and what it prints
+// would go there.
+void OpenStandardFiles() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) std::_Exit(kExitFailed);
+  }
+}
+
 int Main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe must not end a training
+  std::signal(SIGXFSZ, SIG_IGN);  // nor a file that may not grow: writing it gives an error
   CLI::App app{"Compiles a neural network, its backward pass and its optimizer into one plan and runs it on the CPU.",
                "athanor"};
   app.require_subcommand(1);
@@ -66,6 +79,9 @@ int Main(int argc, char** argv) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
   absl::StatusOr<int> code = Guarded(action);
+  if (code.ok() && std::fflush(stdout) != 0 && errno != EPIPE) {
+    code = absl::UnknownError(absl::StrCat("cannot write the output: ", std::strerror(errno)));
+  }
   if (code.ok()) return *code;
   std::fprintf(stderr, "athanor: %s\n", std::string(code.status().message()).c_str());
   return ExitCodeFor(code.status());
@@ -75,6 +91,7 @@ int Main(int argc, char** argv) {
 }  // namespace athanor
 
 int main(int argc, char** argv) {
+  athanor::OpenStandardFiles();
   athanor::LetOpenMpSleepEarly(argv);
   return athanor::Main(argc, argv);
 }

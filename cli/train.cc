@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
 #include "cli/data_flags.h"
+#include "cli/deferred_log.h"
 #include "cli/diagnose_steps.h"
 #include "cli/model_flags.h"
 #include "cli/tables.h"
@@ -34,6 +36,9 @@ void CatchSignals() {
   action.sa_handler = &OnSignal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hangup = {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // as nohup leaves it
 }
 
 struct Flags {
@@ -107,7 +112,9 @@ absl::StatusOr<TrainConfig> Configure(Flags* flags, CLI::App* sub) {
   ATH_RETURN_IF_ERROR(CheckConfig(config));
   ATH_RETURN_IF_ERROR(CheckLogFormats(flags->logs));
   if (flags->log_every < 1) return MakeError(ErrorClass::kReq, "log-every = %d is below 1", flags->log_every);
-  config.run_config = EffectiveConfig(*sub, {"resume"});
+  std::vector<std::string> not_said = {"resume"};
+  if (config.epochs == 0) not_said.push_back("epochs");  // the steps alone decide; its default would be a limit
+  config.run_config = EffectiveConfig(*sub, not_said);
   flags->data.seed = config.seed;
   // An unwritable folder is found before the data is read and anything is computed.
   if (!config.out.empty()) ATH_RETURN_IF_ERROR(ProbeWritableDir(config.out));
@@ -124,11 +131,22 @@ absl::StatusOr<Graph> MakeModel(const Flags& flags, const OpenedData& data) {
   return model;
 }
 
-absl::StatusOr<std::unique_ptr<MetricsLog>> OpenLogs(const Flags& flags, const TrainConfig& config,
-                                                     const Trainer& trainer) {
+// config.toml and the logs. Those of a new run take the place of a former run's at the first checkpoint; a run that goes on
+// finds at once what is wrong with its own.
+absl::StatusOr<std::unique_ptr<DeferredLog>> OpenRecords(const Flags& flags, const TrainConfig& config,
+                                                         const Trainer& trainer) {
   std::optional<int64_t> resumed;
   if (config.resume) resumed = trainer.resumed_steps();
-  return OpenMetricsLogs(config.out, config.out.empty() ? "none" : flags.logs, resumed);
+  auto open = [=, out = config.out, run = config.run_config,
+               logs = flags.logs]() -> absl::StatusOr<std::unique_ptr<MetricsLog>> {
+    if (out.empty()) return OpenMetricsLogs("", "none", resumed);
+    const std::string head = absl::StrCat("# athanor train --config ", absl::CHexEscape(out), "/config.toml\n");
+    ATH_RETURN_IF_ERROR(WriteFileAtomic(out + "/config.toml", {head, run}));
+    return OpenMetricsLogs(out, logs, resumed);
+  };
+  auto log = std::make_unique<DeferredLog>(std::move(open));
+  if (config.resume) ATH_RETURN_IF_ERROR(log->Flush());
+  return log;
 }
 
 // Steps of a copy: the training itself is what it would be without.
@@ -152,20 +170,17 @@ absl::StatusOr<int> Train(const std::shared_ptr<Flags>& flags, CLI::App* sub) {
   ATH_ASSIGN_OR_RETURN(OpenedData data, OpenData(flags->data));
   ATH_ASSIGN_OR_RETURN(Graph model, MakeModel(*flags, data));
   ATH_ASSIGN_OR_RETURN(std::unique_ptr<Trainer> trainer, Trainer::Create(model, SourcesOf(data), config));
-  ATH_ASSIGN_OR_RETURN(std::unique_ptr<MetricsLog> log, OpenLogs(*flags, config, *trainer));
-  if (!config.out.empty()) {
-    const std::string text = absl::StrCat("# athanor train --config ", config.out, "/config.toml\n", config.run_config);
-    ATH_RETURN_IF_ERROR(WriteFileAtomic(config.out + "/config.toml", {text}));
-  }
+  ATH_ASSIGN_OR_RETURN(std::unique_ptr<DeferredLog> log, OpenRecords(*flags, config, *trainer));
   PrintStart(model, *trainer, data, config);
   if (flags->diagnose > 0) ATH_RETURN_IF_ERROR(Diagnose(model, data.train, config, flags->diagnose));
 
   CatchSignals();
   Progress progress(stderr, mode);
-  TrainReporter reporter(trainer->task(), &progress, log.get(), flags->log_every);
+  const char* watched = data.validation != nullptr ? "validation" : "test";
+  TrainReporter reporter(trainer->task(), watched, &progress, log.get(), flags->log_every);
   if (flags->diagnose > 0) reporter.LogHistograms(&trainer->runner().weights());
   absl::StatusOr<TrainResult> result = trainer->Run(&reporter, &g_signal);
-  reporter.Flush();
+  if (result.ok() || log->opened()) reporter.Flush();
   progress.Finish();
   ATH_RETURN_IF_ERROR(result.status());
   if (result->end == RunEnd::kSignal) {

@@ -1,6 +1,7 @@
 #include "cli/train_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <limits>
 
 #include "cli/optimizer_flags.h"
 
@@ -20,6 +21,7 @@ void AddLoopOptions(CLI::App* sub, TrainFlags* flags) {
                   "batches a step: the update is that of one batch of so many times the samples, the memory that of one")
       ->capture_default_str();
   sub->add_option("--seed", c.seed, "of the weights, the order of samples, augmentation and dropout")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
       ->capture_default_str();
   sub->add_option("--threads", c.threads, "0: all CPUs that this process may use")->capture_default_str();
   sub->add_option("--loader-threads", c.loader_threads, "threads that read and prepare samples; the batches are the same")

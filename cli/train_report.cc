@@ -1,6 +1,7 @@
 #include "cli/train_report.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "absl/strings/str_cat.h"
 
@@ -15,13 +16,13 @@ std::string MetricsText(Task task, const ClassificationMetrics& metrics) {
   }
 }
 
-std::string ReportText(Task task, const ReportEvent& r) {
+std::string ReportText(Task task, const std::string& watched, const ReportEvent& r) {
   std::string text = absl::StrFormat("epoch %d/%d  ", r.epoch, r.epochs);
   if (!r.epoch_end) absl::StrAppend(&text, "step ", r.step, "  ");
   absl::StrAppendFormat(&text, "train loss %.4f", r.train_loss);
   if (r.has_accuracy) absl::StrAppendFormat(&text, " accuracy %.4f", r.train_accuracy);
   if (r.validation) {
-    absl::StrAppendFormat(&text, "  test loss %.4f%s", r.validation->loss(), MetricsText(task, *r.validation));
+    absl::StrAppendFormat(&text, "  %s loss %.4f%s", watched, r.validation->loss(), MetricsText(task, *r.validation));
   }
   absl::StrAppendFormat(&text, "  %.2f s (%.0f%% waiting for data)", r.seconds,
                         100 * r.seconds_waited / std::max(1e-9, r.seconds));
@@ -52,22 +53,22 @@ void TrainReporter::OnReport(const ReportEvent& r) {
   NamedNumbers numbers = {{"epoch", r.epoch}, {"step", r.step}, {"train_loss", r.train_loss}};
   if (r.has_accuracy) numbers.emplace_back("train_accuracy", r.train_accuracy);
   if (r.validation) {
-    numbers.emplace_back("test_loss", r.validation->loss());
-    log_->Scalar("test/loss", r.step, r.validation->loss());
+    numbers.emplace_back(watched_ + "_loss", r.validation->loss());
+    log_->Scalar(watched_ + "/loss", r.step, r.validation->loss());
     if (r.has_accuracy) {
-      numbers.emplace_back("test_accuracy", r.validation->accuracy());
-      log_->Scalar("test/accuracy", r.step, r.validation->accuracy());
+      numbers.emplace_back(watched_ + "_accuracy", r.validation->accuracy());
+      log_->Scalar(watched_ + "/accuracy", r.step, r.validation->accuracy());
     }
-    if (task_ == Task::kLanguage) log_->Scalar("test/bits_per_character", r.step, r.validation->bits());
-    tested_ = {{"test_loss", r.validation->loss()}};
-    if (r.has_accuracy) tested_.emplace_back("test_accuracy", r.validation->accuracy());
+    if (task_ == Task::kLanguage) log_->Scalar(watched_ + "/bits_per_character", r.step, r.validation->bits());
+    tested_ = {{watched_ + "_loss", r.validation->loss()}};
+    if (r.has_accuracy) tested_.emplace_back(watched_ + "_accuracy", r.validation->accuracy());
   }
   if (r.epoch_end) {
     log_->Scalar("epoch/loss", r.step, r.train_loss);
     if (r.has_accuracy) log_->Scalar("epoch/accuracy", r.step, r.train_accuracy);
   }
   if (weights_ != nullptr) Histograms(r.step);
-  progress_->Line(ReportText(task_, r), numbers);
+  progress_->Line(ReportText(task_, watched_, r), numbers);
 }
 
 void TrainReporter::Histograms(int64_t step) {
@@ -78,11 +79,16 @@ void TrainReporter::Histograms(int64_t step) {
   }
 }
 
+void TrainReporter::OnNote(const std::string& text) {
+  if (progress_->mode() != ProgressMode::kNone) return progress_->Line(text);
+  std::fprintf(stderr, "%s\n", text.c_str());  // without progress, what goes wrong is still told
+}
+
 void TrainReporter::Flush() {
   absl::Status flushed = log_->Flush();
   if (flushed.ok() || failed_) return;
   failed_ = true;
-  progress_->Line(absl::StrCat("warning: ", flushed.message()));
+  OnNote(absl::StrCat("warning: ", flushed.message()));
 }
 
 }  // namespace athanor

@@ -13,18 +13,18 @@ namespace athanor {
 
 // " accuracy 0.9315", " bits per character 2.1040 accuracy 0.4100", or nothing where only the loss is known.
 std::string MetricsText(Task task, const ClassificationMetrics& metrics);
-// "epoch 1/15  train loss 0.6994 accuracy 0.7859  test loss ...".
-std::string ReportText(Task task, const ReportEvent& report);
+// "epoch 1/15  train loss 0.6994 accuracy 0.7859  test loss ...". `watched`: what evaluations look at, "validation" or "test".
+std::string ReportText(Task task, const std::string& watched, const ReportEvent& report);
 
 // Steps and reports as a progress bar and lines, and as numbers in the run's logs.
 class TrainReporter : public TrainListener {
  public:
   // Both are borrowed. Steps that are multiples of `log_every` are logged.
-  TrainReporter(Task task, Progress* progress, MetricsLog* log, int64_t log_every)
-      : task_(task), progress_(progress), log_(log), log_every_(log_every) {}
+  TrainReporter(Task task, const std::string& watched, Progress* progress, MetricsLog* log, int64_t log_every)
+      : task_(task), watched_(watched), progress_(progress), log_(log), log_every_(log_every) {}
   void OnStep(const StepEvent& e) override;
   void OnReport(const ReportEvent& e) override;
-  void OnNote(const std::string& text) override { progress_->Line(text); }
+  void OnNote(const std::string& text) override;
   void OnCheckpoint(int64_t) override { Flush(); }
   // At each evaluation and epoch the log also gets how every parameter's elements are distributed: "weights/<name>".
   // Borrowed.
@@ -35,6 +35,7 @@ class TrainReporter : public TrainListener {
 
  private:
   Task task_;
+  std::string watched_;
   Progress* progress_;
   MetricsLog* log_;
   int64_t log_every_;

@@ -127,6 +127,43 @@ TEST_F(TrainTest, ADamagedNewestCheckpointIsToldWhenResuming) {
   EXPECT_THAT(o.err, AllOf(HasSubstr("damaged checkpoint"), HasSubstr("going on from run/step-00000015.ckpt")));
 }
 
+TEST_F(TrainTest, ARunOfStepsIsRepeatedFromItsConfiguration) {
+  ASSERT_EQ(Run("train lenet5 --batch 500 --steps 45 --seed 1 --threads 1 --lr 1.e-3 --amsgrad=false --progress none --out a").code, 0);
+  EXPECT_THAT(ReadAll(dir_ / "a" / "config.toml"), AllOf(HasSubstr("lr = 0.001\n"), Not(HasSubstr("amsgrad"))));
+  Outcome again = Run("train --config a/config.toml --out b");
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("after 45 steps"));
+  EXPECT_TRUE(ReadAll(dir_ / "a" / "model.ath") == ReadAll(dir_ / "b" / "model.ath"));
+}
+
+TEST_F(TrainTest, ARunThatFailsAtOnceLeavesTheFormerRunsRecords) {
+  ASSERT_EQ(Train("--out run").code, 0);
+  const std::string metrics = ReadAll(dir_ / "run" / "metrics.csv"), config = ReadAll(dir_ / "run" / "config.toml");
+  EXPECT_EQ(Train("--classes 5 --out run").code, 2);  // labels beyond the logits
+  EXPECT_EQ(ReadAll(dir_ / "run" / "metrics.csv"), metrics);
+  EXPECT_EQ(ReadAll(dir_ / "run" / "config.toml"), config);
+}
+
+TEST_F(TrainTest, WithoutStandardFilesTheLogsHoldNumbersAlone) {
+  ASSERT_EQ(std::system(("cd '" + dir_.string() + "' && '" + binary_.string() +
+                         "' train lenet5 --batch 500 --epochs 1 --threads 1 --progress plain --out run <&- >&- 2>&-").c_str()), 0);
+  EXPECT_THAT(ReadAll(dir_ / "run" / "metrics.csv"), Not(HasSubstr("epoch 1/1")));
+  EXPECT_EQ(WEXITSTATUS(std::system(("'" + binary_.string() + "' ops >/dev/full 2>/dev/null").c_str())), 1);
+}
+
+TEST_F(TrainTest, SoftLabelsAreDiagnosedToo) {
+  Outcome o = Train("--one-hot --diagnose 2");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("Diagnosis of 2 steps"));
+}
+
+TEST_F(TrainTest, AValidationSetIsCalledByItsName) {
+  Outcome o = Train("--val-split 0.1 --out run");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.err, AllOf(HasSubstr("validation loss"), Not(HasSubstr("test loss"))));
+  EXPECT_THAT(ReadAll(dir_ / "run" / "metrics.csv"), HasSubstr("validation/loss"));
+}
+
 TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheRunAndTheCheckpointStays) {
   ASSERT_EQ(Train("--out run").code, 0);
   Outcome o = Run("train lenet5 --batch 500 --epochs 3 --threads 1 --optimizer sgd --lr 1e18 --out bad");

@@ -96,7 +96,9 @@ void AddTranslate(CLI::App& app, Action* action) {
                   "heat map (.svg) to write: what each symbol of the output attended to; it is printed too");
   sub->add_option("--data", flags->data, "instead of a source: the test set of the task dates or reverse; prints how many "
                                          "texts are right as a whole");
-  sub->add_option("--samples", flags->samples, "of the test set")->capture_default_str();
+  sub->add_option("--samples", flags->samples, "of the test set")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->capture_default_str();
   sub->add_option("--seed", flags->seed, "of the task, as in training")->capture_default_str();
   sub->add_option("--threads", flags->threads, "of a model that is compiled here; 0: all CPUs that this process may use")
       ->capture_default_str();

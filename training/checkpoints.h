@@ -12,12 +12,30 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/container/checkpoint_io.h"
 #include "runtime/core/status.h"
 
 namespace athanor {
+
+// The right to train in a folder, which one process has at a time. It ends with the object and with the process.
+class FolderLock {
+ public:
+  // PATH error if another holds it. A file system that cannot lock gives it to all.
+  static absl::StatusOr<FolderLock> Take(const std::string& folder);
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FolderLock();
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+  int fd_;
+};
 
 class CheckpointFolder {
  public:

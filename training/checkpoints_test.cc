@@ -20,6 +20,17 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+TEST(FolderLockTest, OneAtATime) {
+  const std::string folder = testing::TempDir() + "lock";
+  fs::create_directories(folder);
+  {
+    absl::StatusOr<FolderLock> first = FolderLock::Take(folder);
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_THAT(std::string(FolderLock::Take(folder).status().message()), HasSubstr("another process trains in this folder"));
+  }
+  EXPECT_TRUE(FolderLock::Take(folder).ok());
+}
+
 Checkpoint At(int64_t step, float weight = 0.5f) {
   Checkpoint c;
   c.model_name = "m";

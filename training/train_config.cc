@@ -1,6 +1,7 @@
 #include "training/train_config.h"
 
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
@@ -11,6 +12,8 @@ namespace {
 // What a checkpoint of version 1.0 says of every optimizer, and says of one that has no such number.
 constexpr std::pair<const char*, double> kAlwaysSaved[] = {
     {"momentum", 0}, {"weight_decay", 0}, {"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}};
+
+constexpr int64_t kMostParts = 1000000000;
 
 absl::Status AtLeast(absl::string_view what, int64_t value, int64_t low) {
   if (value >= low) return absl::OkStatus();
@@ -29,13 +32,16 @@ absl::Status CheckConfig(const TrainConfig& c) {
   ATH_RETURN_IF_ERROR(AtLeast("epochs", c.epochs, c.steps > 0 ? 0 : 1));
   ATH_RETURN_IF_ERROR(AtLeast("batch", c.batch, 1));
   ATH_RETURN_IF_ERROR(AtLeast("accumulate", c.accumulate, 1));
+  if (c.accumulate > kMostParts) {
+    return MakeError(ErrorClass::kReq, "accumulate = %d is above %d", c.accumulate, kMostParts);
+  }
   ATH_RETURN_IF_ERROR(AtLeast("checkpoint-every", c.checkpoint_every, 0));
   ATH_RETURN_IF_ERROR(AtLeast("keep", c.keep, 1));
   ATH_RETURN_IF_ERROR(AtLeast("patience", c.patience, 0));
   ATH_RETURN_IF_ERROR(InRange("max-minutes", c.max_minutes, 0, 1e9));
   ATH_RETURN_IF_ERROR(InRange("ema", c.ema_decay, 0, 1));
-  if (!(c.learning_rate > 0) || !std::isfinite(c.learning_rate)) {
-    return MakeError(ErrorClass::kReq, "learning rate = %g is not a positive number", c.learning_rate);
+  if (!(c.learning_rate > 0) || c.learning_rate > std::numeric_limits<float>::max()) {
+    return MakeError(ErrorClass::kReq, "learning rate = %g is not a positive number that f32 holds", c.learning_rate);
   }
   if (c.monitor != "loss" && c.monitor != "accuracy") {
     return MakeError(ErrorClass::kReq, "monitor \"%s\" is not one of loss, accuracy", c.monitor);

@@ -124,7 +124,7 @@ absl::Status Trainer::Step(BatchLoader* loader, TrainListener* listener) {
 
 std::string Trainer::WhatIsKept() const {
   std::error_code ignored;
-  const bool kept = folder_ && std::filesystem::exists(folder_->last_path(), ignored);
+  const bool kept = folder_ && (cleaned_ || config_.resume) && std::filesystem::exists(folder_->last_path(), ignored);
   return kept ? "; the last checkpoint is kept" : "";
 }
 
@@ -160,7 +160,8 @@ absl::Status Trainer::CheckWeights() const {
 
 bool Trainer::EvaluationDue() const {
   if (data_.validation == nullptr || state_.step == 0 || state_.evaluated == state_.step) return false;
-  return state_.step % evaluate_steps_ == 0 || state_.step == length_.steps;
+  const auto evaluations = [this](int64_t step) { return std::floor(static_cast<double>(step) / evaluate_every_); };
+  return evaluations(state_.step) != evaluations(state_.step - 1) || state_.step == length_.steps;
 }
 
 // What comes behind a step: evaluation, the end of an epoch, a checkpoint.
@@ -237,17 +238,20 @@ absl::Status Trainer::Finish() {
   return SaveModel();
 }
 
+absl::StatusOr<Checkpoint> Trainer::LoadBest() const {
+  ATH_ASSIGN_OR_RETURN(Checkpoint best, folder_->LoadBest());
+  if (best.step == early_->best_step() && best.seed == config_.seed) return best;
+  return MakeError(ErrorClass::kCkpt, "%s is of step %d and seed %d, the best evaluation was at step %d with seed %d",
+                   folder_->best_path(), best.step, best.seed, early_->best_step(), config_.seed);
+}
+
 absl::Status Trainer::UseBest() {
   if (!early_->has_best() || early_->best_step() == state_.step) return absl::OkStatus();
   if (folder_ == std::nullopt) {
     std::copy(best_weights_.begin(), best_weights_.end(), runner_->weights().data());
     return absl::OkStatus();
   }
-  ATH_ASSIGN_OR_RETURN(Checkpoint best, folder_->LoadBest());
-  if (best.step != early_->best_step()) {
-    return MakeError(ErrorClass::kCkpt, "%s is of step %d, the best evaluation was at step %d", folder_->best_path(),
-                     best.step, early_->best_step());
-  }
+  ATH_ASSIGN_OR_RETURN(Checkpoint best, LoadBest());
   return AddContext(RestoreVariables(best, model_.name, &runner_->weights()), folder_->best_path());
 }
 

@@ -128,6 +128,7 @@ class Trainer {
   absl::Status Save(TrainListener* listener, bool best);
   absl::Status KeepBest();
   absl::Status Finish();
+  absl::StatusOr<Checkpoint> LoadBest() const;
   absl::Status UseBest();
   absl::Status UseAverages();
   absl::Status SaveModel();
@@ -141,13 +142,14 @@ class Trainer {
   bool has_logits_ = false;
   std::unique_ptr<StepRunner> runner_;
   std::optional<EarlyStopping> early_;
+  std::optional<FolderLock> lock_;
   std::optional<CheckpointFolder> folder_;
   bool cleaned_ = false;
   std::vector<std::byte> best_weights_;  // where there is no folder
   RunLength length_;
   int64_t fingerprint_ = 0;     // of the training samples; 0 without a folder
   int64_t batches_ = 0;         // an epoch
-  int64_t evaluate_steps_ = 0;  // steps between evaluations
+  double evaluate_every_ = 1;   // steps between evaluations, of which the fraction counts too
   TrainingState state_;
   int64_t saved_step_ = -1;
   int64_t resumed_steps_ = 0;

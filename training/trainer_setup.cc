@@ -77,12 +77,14 @@ absl::Status Trainer::Prepare() {
   batches_ = (data_.train->size() + config_.batch - 1) / config_.batch;
   length_ = LengthOf(config_, batches_);
   ATH_RETURN_IF_ERROR(CheckSchedule(config_.schedule, config_.learning_rate, length_));
-  evaluate_steps_ = std::max<int64_t>(1, config_.eval_every.Steps(length_.steps_per_epoch));
+  const Extent& every = config_.eval_every;
+  evaluate_every_ = std::max(1.0, every.epochs ? every.amount * length_.steps_per_epoch : every.amount);
   ATH_ASSIGN_OR_RETURN(early_, EarlyStopping::Create({.patience = config_.patience,
                                                       .min_delta = config_.min_delta,
                                                       .mode = ModeOfMetric(config_.monitor)}));
   if (!config_.out.empty()) {
     ATH_RETURN_IF_ERROR(ProbeWritableDir(config_.out));
+    ATH_ASSIGN_OR_RETURN(lock_, FolderLock::Take(config_.out));
     folder_.emplace(config_.out, config_.keep);
     absl::StatusOr<uint64_t> fingerprint = Fingerprint(*data_.train);
     if (!fingerprint.ok()) return AddContext(fingerprint.status(), data_.name);
@@ -136,6 +138,10 @@ absl::Status Trainer::Resume() {
     if (!restored.ok()) return AddContext(restored, found.path);
   }
   saved_step_ = resumed_steps_ = state_.step;
+  // What the end of the run will need, so that it is not missed only then.
+  if (config_.patience > 0 && early_->has_best() && early_->best_step() != state_.step) {
+    ATH_RETURN_IF_ERROR(LoadBest().status());
+  }
   return absl::OkStatus();
 }
 

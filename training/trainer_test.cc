@@ -407,6 +407,33 @@ TEST_F(TrainerTest, ALongerRunGoesOnUnlessTheScheduleDependsOnTheLength) {
               HasSubstr("a run of 20 steps, this run has 25"));
 }
 
+TEST_F(TrainerTest, EvaluationsKeepStepWithEpochsOfAnOddLength) {
+  TrainConfig config = Config("");
+  config.epochs = 4;
+  config.batch = 15;  // 5 steps an epoch
+  config.eval_every = {0.5, true};
+  auto result = (*Trainer::Create(Network(), Data(), config))->Run(&quiet_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  std::vector<int64_t> steps;
+  for (const ReportEvent& r : result->reports) {
+    if (r.validation) steps.push_back(r.step);
+  }
+  EXPECT_EQ(steps, (std::vector<int64_t>{3, 5, 8, 10, 13, 15, 18, 20}));
+}
+
+// Whether it can be read is seen before hours of training, not behind them.
+TEST_F(TrainerTest, ADamagedBestCheckpointIsFoundWhenTheRunGoesOn) {
+  TrainConfig config = Config(folder_);
+  config.epochs = 2;
+  config.patience = 50;
+  config.min_delta = 10;  // the first stays the best
+  ASSERT_TRUE((*Trainer::Create(Network(), Data(), config))->Run(&quiet_).ok());
+  fs::resize_file(folder_ + "/best.ckpt", 500);
+  config.resume = true;
+  config.epochs = 3;
+  EXPECT_THAT(std::string(Trainer::Create(Network(), Data(), config).status().message()), HasSubstr("best.ckpt"));
+}
+
 TEST_F(TrainerTest, OtherDataOrAnotherConfigurationIsRefused) {
   TrainConfig config = Config(folder_);
   ASSERT_TRUE((*Trainer::Create(Network(), Data(), config))->Run(&quiet_).ok());
@@ -420,6 +447,9 @@ TEST_F(TrainerTest, OtherDataOrAnotherConfigurationIsRefused) {
   other = config;
   other.ema_decay = 0.5;
   EXPECT_THAT(error(other, Data()), HasSubstr("ema = (none), this run has 0.5"));
+  other = config;
+  other.monitor = "accuracy";
+  EXPECT_THAT(error(other, Data()), HasSubstr("made with monitor = \"loss\", this run has \"accuracy\""));
   TrainingData larger = Data();
   larger.train = std::make_shared<Quadrants>(80, 0.2);
   EXPECT_THAT(error(config, larger), HasSubstr("75 training samples, this run has 80"));
@@ -436,6 +466,8 @@ TEST_F(TrainerTest, WhatCannotWorkIsRefusedBeforeTheFirstStep) {
   };
   EXPECT_THAT(error([](TrainConfig* c) { c->batch = 76; }, Data()), HasSubstr("fewer than one batch of 76"));
   EXPECT_THAT(error([](TrainConfig* c) { c->accumulate = 0; }, Data()), HasSubstr("accumulate = 0"));
+  EXPECT_THAT(error([](TrainConfig* c) { c->accumulate = INT64_MAX; }, Data()), HasSubstr("is above 1000000000"));
+  EXPECT_THAT(error([](TrainConfig* c) { c->learning_rate = 1e39; }, Data()), HasSubstr("that f32 holds"));
   EXPECT_THAT(error([](TrainConfig* c) { c->ema_decay = 1; }, Data()), HasSubstr("ema = 1"));
   EXPECT_THAT(error([](TrainConfig* c) { c->monitor = "joy"; }, Data()), HasSubstr("joy"));
   EXPECT_THAT(error([](TrainConfig* c) { c->resume = true; }, Data()), HasSubstr("resume"));

@@ -75,6 +75,7 @@ absl::StatusOr<Checkpoint> MakeCheckpoint(const Graph& model, const TrainConfig&
   meta.Set("train_samples", data.train_samples);
   meta.Set("data_fingerprint", data.fingerprint);
   meta.Set("run_steps", data.run_steps);
+  meta.Set("monitor", AttrValue(config.monitor));
   meta.Set("evaluated", state.evaluated);
   meta.Set("plateau", AttrValue(state.plateau.ToText()));
   meta.Set("early_stopping", AttrValue(state.early_stopping));
@@ -99,6 +100,12 @@ absl::StatusOr<TrainingState> RestoreState(const std::string& path, const Checkp
   }
   ATH_RETURN_IF_ERROR(CheckSameConfig(path, checkpoint, config));
   ATH_RETURN_IF_ERROR(CheckSameData(path, checkpoint, config, data));
+  std::string monitor = config.monitor;
+  ATH_RETURN_IF_ERROR(ReadMeta(path, checkpoint.meta, "monitor", &monitor));
+  if (monitor != config.monitor) {
+    return MakeError(ErrorClass::kCkpt, "%s was made with monitor = \"%s\", this run has \"%s\": its best value is another's",
+                     path, monitor, config.monitor);
+  }
   TrainingState state;
   state.step = checkpoint.step;
   state.epoch = checkpoint.epoch;
