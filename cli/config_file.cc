@@ -27,11 +27,17 @@ std::string KeyOf(const CLI::Option& option) {
 bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
 bool IsList(const CLI::Option& option) { return option.get_items_expected_max() > 1; }
 
+// "UINT" of "UINT:INT in [0 - 5]", which is what a type with a check is called.
+std::string TypeName(const CLI::Option& option) {
+  const std::string name = option.get_type_name();
+  return name.substr(0, name.find(':'));
+}
+
 // What an option takes, by the name that the parser gives to its type; options with a name of their own take all.
 enum class ValueType { kFlag, kInt, kFloat, kText, kAny };
 ValueType TypeOf(const CLI::Option& option) {
   if (IsFlag(option)) return ValueType::kFlag;
-  const std::string type = option.get_type_name();
+  const std::string type = TypeName(option);
   if (type == "INT" || type == "UINT") return ValueType::kInt;
   if (type == "FLOAT") return ValueType::kFloat;
   if (type == "TEXT") return ValueType::kText;
@@ -117,7 +123,7 @@ class ConfigReader {
   absl::Status Add(const std::string& key, const toml::node& node, const CLI::Option& option, int64_t line,
                    std::vector<std::string>* values) const {
     const ValueType type = TypeOf(option);
-    const bool unsigned_only = option.get_type_name() == "UINT";
+    const bool unsigned_only = TypeName(option) == "UINT";
     const bool negative = unsigned_only && node.is_integer() && node.as_integer()->get() < 0;
     if (negative || !Fits(node, type)) {
       return Error(line, absl::StrCat("\"", key, "\" takes ", NameOf(type), negative ? " from 0" : ""));

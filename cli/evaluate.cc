@@ -67,7 +67,9 @@ std::vector<std::string> ClassNames(const Graph& model, const ConfusionMatrix& c
   return names;
 }
 
-Json ScoresJson(const ConfusionMatrix::Scores& s) { return {{"precision", s.precision}, {"recall", s.recall}, {"f1", s.f1}}; }
+Json ScoresJson(const ConfusionMatrix::Scores& s) {
+  return {{"precision", s.precision}, {"recall", s.recall}, {"f1", s.f1}};
+}
 
 void AddClasses(const std::vector<std::string>& names, const ConfusionMatrix& confusion, Json* out) {
   Json &classes = (*out)["classes"] = Json::array(), &matrix = (*out)["confusion"] = Json::array();
@@ -101,8 +103,8 @@ void PrintJson(const Flags& flags, const std::string& data, int64_t samples, Tas
 
 void PrintText(const Flags& flags, const std::string& data, int64_t samples, Task task, const Graph& model,
                const ClassificationMetrics& m) {
-  std::printf("%s, %s set of %lld samples: loss %.4f\n", data.c_str(), flags.set.c_str(), static_cast<long long>(samples),
-              m.loss());
+  std::printf("%s, %s set of %lld samples: loss %.4f\n", data.c_str(), flags.set.c_str(),
+              static_cast<long long>(samples), m.loss());
   if (task == Task::kClassification) {
     const std::vector<std::string> names = ClassNames(model, m.confusion());
     std::printf("accuracy %.2f %%, top %d %.2f %%\n\n", 100 * m.accuracy(), flags.top, 100 * m.top_k_accuracy());
@@ -150,7 +152,8 @@ absl::StatusOr<int> Evaluate(Flags flags) {
 
 void AddEvaluate(CLI::App& app, Action* action) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* sub = app.add_subcommand("evaluate", "Measure a trained model on a data set: loss, accuracy, confusion matrix");
+  CLI::App* sub =
+      app.add_subcommand("evaluate", "Measure a trained model on a data set: loss, accuracy, confusion matrix");
   sub->add_option("model", flags->path, "model (.ath), or the folder of a run")->required();
   AddDataOptions(sub, &flags->data);
   sub->add_option("--set", flags->set, "test, validation or train")->capture_default_str();

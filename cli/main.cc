@@ -1,16 +1,14 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <new>
 
-#include "absl/strings/str_cat.h"
 #include "cli/command.h"
 #include "runtime/core/status.h"
 
@@ -47,6 +45,13 @@ void OpenStandardFiles() {
   }
 }
 
+// A full disk, say. Not a reader that has seen enough and closed the pipe.
+bool OutputIsLost() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return false;
+  pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+  return poll(&out, 1, 0) <= 0 || (out.revents & POLLERR) == 0;
+}
+
 int Main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe must not end a training
   std::signal(SIGXFSZ, SIG_IGN);  // nor a file that may not grow: writing it gives an error
@@ -79,9 +84,7 @@ int Main(int argc, char** argv) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
   absl::StatusOr<int> code = Guarded(action);
-  if (code.ok() && std::fflush(stdout) != 0 && errno != EPIPE) {
-    code = absl::UnknownError(absl::StrCat("cannot write the output: ", std::strerror(errno)));
-  }
+  if (code.ok() && OutputIsLost()) code = absl::UnknownError("the output could not be written");
   if (code.ok()) return *code;
   std::fprintf(stderr, "athanor: %s\n", std::string(code.status().message()).c_str());
   return ExitCodeFor(code.status());

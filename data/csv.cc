@@ -79,8 +79,8 @@ class Parser {
       const bool missing = (field.empty() && i > 0) || field == "nan" || field == "inf" || field == "-inf";
       if (!missing) continue;
       return Error(static_cast<int64_t>(i),
-                   absl::StrCat("\"", field, "\" may be a missing value or, as no field of the line is a number, part of a "
-                                "header; say which by header = yes or no"));
+                   absl::StrCat("\"", field, "\" may be a missing value or, as no field of the line is a number, part "
+                                "of a header; say which by header = yes or no"));
     }
     return true;
   }

@@ -156,7 +156,9 @@ class Loader {
     ATH_RETURN_IF_ERROR(CheckCounts(names, features_name, labels_name));
     ATH_ASSIGN_OR_RETURN(Tensor features, ReadFeatures(file_, names.features));
     ATH_ASSIGN_OR_RETURN(Tensor labels, file_.Read(names.labels));
-    if (options_.regression || IsFloating(labels.dtype())) return Regression(std::move(features), features_name, labels, labels_name);
+    if (options_.regression || IsFloating(labels.dtype())) {
+      return Regression(std::move(features), features_name, labels, labels_name);
+    }
     if (labels.shape().size() == 2 && labels.shape()[1] == 1) ATH_RETURN_IF_ERROR(labels.Reshape({labels.shape()[0]}));
     return MakeDataset(std::move(features), features_name, labels, labels_name, options_.classes);
   }

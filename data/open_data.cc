@@ -137,8 +137,8 @@ absl::StatusOr<OpenedData> PrepareData(TrainTest data, const DataSpec& spec) {
     return MakeError(ErrorClass::kReq, "%s: one-hot labels are for classes, this is a regression", out.name);
   }
   if (!spec.class_names.empty() && !out.class_names.empty() && spec.class_names != out.class_names) {
-    return MakeError(ErrorClass::kData, "%s: its %d classes are not the %d that are expected, or have other names", out.name,
-                     out.class_names.size(), spec.class_names.size());
+    return MakeError(ErrorClass::kData, "%s: its %d classes are not the %d that are expected, or have other names",
+                     out.name, out.class_names.size(), spec.class_names.size());
   }
   std::shared_ptr<const SampleSource> sources[2];
   for (auto [dataset, source] : {std::pair(&data.train, &sources[0]), {&data.test, &sources[1]}}) {

@@ -375,9 +375,7 @@ TEST_F(TrainerTest, WeightsThatAreNotFiniteAreNeverSaved) {
 TEST_F(TrainerTest, ADamagedNewestCheckpointIsToldAndTheOlderOneTaken) {
   TrainConfig config = Config(folder_);
   config.checkpoint_every = 2;
-  auto whole = Trainer::Create(Network(), Data(), config);
-  ASSERT_TRUE(whole.ok()) << whole.status();
-  ASSERT_TRUE((*whole)->Run(&quiet_).ok());
+  ASSERT_TRUE((*Trainer::Create(Network(), Data(), config))->Run(&quiet_).ok());
   const std::string model = ReadAll(folder_ + "/model.ath");
   fs::resize_file(folder_ + "/last.ckpt", 1000);
   config.resume = true;
