@@ -393,9 +393,11 @@ TEST_F(TrainerTest, ALongerRunGoesOnUnlessTheScheduleDependsOnTheLength) {
   ASSERT_TRUE((*Trainer::Create(Network(), Data(), config))->Run(&quiet_).ok());
   config.epochs = 4;
   config.resume = true;
-  auto longer = Trainer::Create(Network(), Data(), config);
-  ASSERT_TRUE(longer.ok()) << longer.status();
-  EXPECT_EQ((*longer)->Run(&quiet_)->steps, 20);
+  {
+    auto longer = Trainer::Create(Network(), Data(), config);
+    ASSERT_TRUE(longer.ok()) << longer.status();
+    EXPECT_EQ((*longer)->Run(&quiet_)->steps, 20);
+  }
   config.schedule = *ParseSchedule("cosine");
   config.resume = false;
   ASSERT_TRUE((*Trainer::Create(Network(), Data(), config))->Run(&quiet_).ok());
