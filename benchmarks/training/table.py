@@ -39,8 +39,8 @@ def rows():
     yield "| network | budget | Athanor | PyTorch, same batches |"
     yield "|---|---|---|---|"
     for name, ours, theirs in results():
-        seconds = f"{ours['seconds']:.0f} s" + (f", PyTorch {theirs['seconds']:.0f} s" if theirs else "")
-        yield (f"| {name} | {RECIPES[name].epochs} epochs, {ours['steps']:,} steps, {seconds} | {figure(name, ours)} | "
+        epochs = RECIPES[name].epochs
+        yield (f"| {name} | {epochs} epoch{'s' if epochs > 1 else ''}, {ours['steps']:,} steps | {figure(name, ours)} | "
                f"{figure(name, theirs)} |")
 
 
