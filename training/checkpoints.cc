@@ -22,7 +22,7 @@ namespace athanor {
 absl::StatusOr<FolderLock> FolderLock::Take(const std::string& folder) {
   FolderLock lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.fd_ >= 0 && ::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return MakeError(ErrorClass::kPath, "%s: another process trains in this folder", folder);
+    return MakeError(ErrorClass::kPath, "%s: another run trains in this folder", folder);
   }
   return lock;
 }

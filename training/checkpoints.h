@@ -20,7 +20,7 @@
 
 namespace athanor {
 
-// The right to train in a folder, which one process has at a time. It ends with the object and with the process.
+// The right to train in a folder, which one run has at a time. It ends with the object and with the process.
 class FolderLock {
  public:
   // PATH error if another holds it. A file system that cannot lock gives it to all.

@@ -26,7 +26,7 @@ TEST(FolderLockTest, OneAtATime) {
   {
     absl::StatusOr<FolderLock> first = FolderLock::Take(folder);
     ASSERT_TRUE(first.ok()) << first.status();
-    EXPECT_THAT(std::string(FolderLock::Take(folder).status().message()), HasSubstr("another process trains in this folder"));
+    EXPECT_THAT(std::string(FolderLock::Take(folder).status().message()), HasSubstr("another run trains in this folder"));
   }
   EXPECT_TRUE(FolderLock::Take(folder).ok());
 }

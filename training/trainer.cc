@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "compiler/graph/model_io.h"
 #include "data/loader.h"
@@ -34,6 +35,7 @@ double Trainer::learning_rate() const {
 }
 
 absl::StatusOr<TrainResult> Trainer::Run(TrainListener* listener, const std::atomic<int>* stop) {
+  const absl::Cleanup release = [this] { lock_.reset(); };
   TrainResult result;
   for (const std::string& note : notes_) listener->OnNote(note);
   timing_.run = timing_.epoch = Clock::now();

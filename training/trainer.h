@@ -81,7 +81,7 @@ struct TrainResult {
 class Trainer {
  public:
   // Checks everything that can be wrong before the first step: configuration, data against the model, at least one batch,
-  // the output folder, the checkpoint to resume from. Variables without data are initialised by the seed. With resume, a
+  // the output folder (PATH error if another run is at it), the checkpoint to resume from. Variables without data are initialised by the seed. With resume, a
   // damaged newest checkpoint is told by `notes()` and the next older one is taken.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Graph model, const TrainingData& data,
                                                          const TrainConfig& config);
@@ -142,7 +142,7 @@ class Trainer {
   bool has_logits_ = false;
   std::unique_ptr<StepRunner> runner_;
   std::optional<EarlyStopping> early_;
-  std::optional<FolderLock> lock_;
+  std::optional<FolderLock> lock_;  // until the run is over
   std::optional<CheckpointFolder> folder_;
   bool cleaned_ = false;
   std::vector<std::byte> best_weights_;  // where there is no folder
