@@ -81,8 +81,9 @@ struct TrainResult {
 class Trainer {
  public:
   // Checks everything that can be wrong before the first step: configuration, data against the model, at least one batch,
-  // the output folder (PATH error if another run is at it), the checkpoint to resume from. Variables without data are initialised by the seed. With resume, a
-  // damaged newest checkpoint is told by `notes()` and the next older one is taken.
+  // the output folder, the checkpoint to resume from. PATH error if another run is at that folder. Variables without data
+  // are initialised by the seed. With resume, a damaged newest checkpoint is told by `notes()` and the next older one is
+  // taken.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Graph model, const TrainingData& data,
                                                          const TrainConfig& config);
   ~Trainer();
