@@ -52,10 +52,7 @@ absl::Status FillFrom(BatchLoader& loader, const std::map<std::string, TensorVie
 
 absl::Status DiagnoseSteps(Graph model, std::shared_ptr<const SampleSource> samples, int64_t batch,
                            DiagnosisConfig config) {
-  const int64_t labels = FindField(samples->fields(), "labels");
-  if (labels >= 0 && samples->fields()[labels].dtype == DType::kF32) {  // shares of the classes: mixed samples, one-hot
-    ATH_ASSIGN_OR_RETURN(model, WithSoftLabels(std::move(model)));
-  }
+  ATH_ASSIGN_OR_RETURN(model, WithLabelsOf(samples->fields(), std::move(model)));
   ATH_ASSIGN_OR_RETURN(config.symbols, SymbolsOf(model, samples->fields(), batch));
   LoaderOptions loading;
   loading.batch_size = batch;

@@ -38,11 +38,7 @@ struct Flags {
 };
 
 absl::StatusOr<std::unique_ptr<StepRunner>> MakeRunner(const Flags& flags, const SampleSource& data, Graph model) {
-  const int64_t labels = FindField(data.fields(), "labels");
-  const bool shares = labels >= 0 && data.fields()[labels].dtype == DType::kF32;  // of classes: mixed samples, one-hot
-  if (shares) {
-    ATH_ASSIGN_OR_RETURN(model, WithSoftLabels(std::move(model)));
-  }
+  ATH_ASSIGN_OR_RETURN(model, WithLabelsOf(data.fields(), std::move(model)));
   ATH_RETURN_IF_ERROR(InitializeVariables(&model, flags.seed));
   StepRunnerOptions options;
   options.fields = FieldNames(data.fields());

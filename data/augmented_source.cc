@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "data/sample_room.h"
+
 namespace athanor {
 namespace {
 
@@ -218,16 +220,10 @@ absl::Status CheckJitterRange(const Augmentation& augmentation, const SampleSour
   const bool jitters =
       std::any_of(items.begin(), items.end(), [](const AugmentItem& i) { return i.kind == AugmentKind::kJitter; });
   if (!jitters || x < 0 || stored.fields()[x].dtype != DType::kF32) return absl::OkStatus();
-  std::vector<Tensor> sample;
-  std::vector<TensorView> views;
-  for (const FieldSpec& field : stored.fields()) {
-    ATH_ASSIGN_OR_RETURN(Tensor t, Tensor::Create(field.dtype, field.shape));
-    sample.push_back(std::move(t));
-  }
-  for (Tensor& t : sample) views.push_back(t.view());
+  ATH_ASSIGN_OR_RETURN(SampleRoom room, SampleRoom::Create(stored));
   for (int64_t i = 0; i < stored.size(); ++i) {
-    ATH_RETURN_IF_ERROR(stored.Read(i, /*epoch=*/0, views));
-    for (const float value : sample[x].as<float>()) {
+    ATH_RETURN_IF_ERROR(room.Read(stored, i));
+    for (const float value : room.fields()[x].as<float>()) {
       if (value >= 0 && value <= 1) continue;
       return MakeError(ErrorClass::kReq,
                        "augmentation \"jitter\": training sample %d has the value %g: floating-point images must be "

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "data/parallel.h"
+#include "data/sample_room.h"
 
 namespace athanor {
 namespace {
@@ -29,23 +30,6 @@ absl::StatusOr<std::vector<float>> ParseFloats(absl::string_view list, absl::str
     }
   }
   return values;
-}
-
-// One sample of a source, to be read into.
-struct Room {
-  explicit Room(const SampleSource& source) {
-    for (const FieldSpec& field : source.fields()) {
-      tensors.push_back(Tensor::Create(field.dtype, field.shape).value());
-    }
-    for (Tensor& t : tensors) views.push_back(t.view());
-  }
-  std::vector<Tensor> tensors;
-  std::vector<TensorView> views;
-};
-
-absl::Status ReadSample(const SampleSource& source, int64_t index, Room* room) {
-  absl::Status status = source.Read(index, /*epoch=*/0, room->views);
-  return status.ok() ? status : AddContext(status, absl::StrCat("sample ", index));
 }
 
 struct Sums {
@@ -72,12 +56,12 @@ absl::StatusOr<Normalization> StandardizeBytes(const SampleSource& source, int64
   std::mutex mutex;
   const int64_t n = source.size();
   auto work = [&](int64_t block) -> absl::Status {
-    Room room(source);
+    ATH_ASSIGN_OR_RETURN(SampleRoom room, SampleRoom::Create(source));
     Sums sums{std::vector<uint64_t>(channels), std::vector<uint64_t>(channels)};
-    const int64_t part = room.tensors[x].num_elements() / channels;
+    const int64_t part = room.fields()[x].num_elements() / channels;
     for (int64_t i = block * kBlock; i < std::min(n, (block + 1) * kBlock); ++i) {
-      ATH_RETURN_IF_ERROR(ReadSample(source, i, &room));
-      const uint8_t* p = room.tensors[x].as<uint8_t>().data();
+      ATH_RETURN_IF_ERROR(room.Read(source, i));
+      const uint8_t* p = room.fields()[x].as<uint8_t>().data();
       for (int64_t c = 0; c < channels; ++c, p += part) {
         uint64_t sum = 0;
         uint64_t squares = 0;
@@ -97,15 +81,15 @@ absl::StatusOr<Normalization> StandardizeBytes(const SampleSource& source, int64
 
 // In the order of the samples, twice: the mean first.
 absl::StatusOr<Normalization> StandardizeFloats(const SampleSource& source, int64_t x, int64_t channels) {
-  Room room(source);
-  const int64_t part = room.tensors[x].num_elements() / channels;
+  ATH_ASSIGN_OR_RETURN(SampleRoom room, SampleRoom::Create(source));
+  const int64_t part = room.fields()[x].num_elements() / channels;
   const double count = static_cast<double>(source.size()) * static_cast<double>(part);
   std::vector<double> mean(channels), variance(channels);
   for (bool second : {false, true}) {
     std::vector<double>& sums = second ? variance : mean;
     for (int64_t i = 0; i < source.size(); ++i) {
-      ATH_RETURN_IF_ERROR(ReadSample(source, i, &room));
-      const float* p = room.tensors[x].as<float>().data();
+      ATH_RETURN_IF_ERROR(room.Read(source, i));
+      const float* p = room.fields()[x].as<float>().data();
       for (int64_t c = 0; c < channels; ++c) {
         for (int64_t k = 0; k < part; ++k, ++p) {
           const double d = *p - (second ? mean[c] : 0);

@@ -20,8 +20,8 @@ absl::StatusOr<OpenedData> OpenTask(const DataSpec& spec);    // "task:NAME"
 absl::StatusOr<OpenedData> OpenCsv(const DataSpec& spec);
 absl::StatusOr<OpenedData> OpenNpz(const DataSpec& spec);
 
-// REQ error if the specification asks for a size or for channels, which only folders and archives of images can have; the second also if it
-// asks for augmentation or one-hot labels, which this `kind` of data cannot have.
+// REQ error if the specification asks for a size or for channels, which only folders and archives of images can have; the
+// second also if it asks for augmentation or one-hot labels, which this `kind` of data cannot have.
 absl::Status RefuseResize(const DataSpec& spec);
 absl::Status RefuseImageOptions(const DataSpec& spec, const std::string& kind);
 // REQ error for an option of tables; `numbers`: but regression.

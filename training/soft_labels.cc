@@ -115,4 +115,10 @@ absl::StatusOr<Graph> WithSoftLabels(Graph model) {
   return model;
 }
 
+absl::StatusOr<Graph> WithLabelsOf(absl::Span<const FieldSpec> fields, Graph model) {
+  const int64_t labels = FindField(fields, "labels");
+  if (labels < 0 || fields[labels].dtype != DType::kF32) return model;
+  return WithSoftLabels(std::move(model));
+}
+
 }  // namespace athanor

@@ -97,10 +97,7 @@ absl::Status Trainer::Prepare() {
 
 // Mixed samples have a share of each class as labels. The model that is saved keeps its classes.
 absl::StatusOr<Graph> Trainer::CompiledModel() const {
-  const int64_t labels = FindField(fields_, "labels");
-  const bool shares = task_ == Task::kClassification && labels >= 0 && fields_[labels].dtype == DType::kF32;
-  if (shares) return WithSoftLabels(model_);
-  return model_;
+  return WithLabelsOf(fields_, model_);
 }
 
 absl::Status Trainer::MakeRunner() {

@@ -117,7 +117,7 @@ def openvino_infer(path, name, batch, threads):
 
 
 class Table:
-    """Prints a line for each peer at once; `markdown` has a line for each network and run, the ratios of the minima and of the medians."""
+    """Prints a line for each peer at once; `markdown` has one for each network and run: ratios of minima and of medians."""
     PEERS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
     def __init__(self):

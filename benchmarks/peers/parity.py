@@ -98,7 +98,8 @@ def keep_from_kinks(net):
             if isinstance(m, torch.nn.BatchNorm2d):
                 m.weight.copy_(0.05 + 0.1 * torch.rand(m.weight.shape, generator=rng))
                 side = torch.rand(m.bias.shape, generator=rng)
-                m.bias.copy_(torch.where((side < 0.3) & torch.tensor(m not in summands), -1.0, torch.where((side > 0.8) & relu6, 7.0, 1.0)))
+                below = (side < 0.3) & torch.tensor(m not in summands)
+                m.bias.copy_(torch.where(below, -1.0, torch.where((side > 0.8) & relu6, 7.0, 1.0)))
 
 
 def prepare(a, name, folder, seed=1):
